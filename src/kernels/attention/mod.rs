@@ -1,0 +1,6 @@
+//! Fused softmax attention.
+
+use crate::kernel::Kernel;
+
+/// Every kernel of this family.
+pub static KERNELS: &[&Kernel] = &[];

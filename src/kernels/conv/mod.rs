@@ -1,0 +1,6 @@
+//! Convolutions.
+
+use crate::kernel::Kernel;
+
+/// Every kernel of this family.
+pub static KERNELS: &[&Kernel] = &[];

@@ -1,0 +1,6 @@
+//! Matrix products.
+
+use crate::kernel::Kernel;
+
+/// Every kernel of this family.
+pub static KERNELS: &[&Kernel] = &[];

@@ -1,0 +1,6 @@
+//! Pooling over windows.
+
+use crate::kernel::Kernel;
+
+/// Every kernel of this family.
+pub static KERNELS: &[&Kernel] = &[];

@@ -1,0 +1,6 @@
+//! Interpolation of images.
+
+use crate::kernel::Kernel;
+
+/// Every kernel of this family.
+pub static KERNELS: &[&Kernel] = &[];
