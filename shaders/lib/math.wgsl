@@ -40,7 +40,7 @@ struct Angle { r: f32, quadrant: i32 }
 
 // v·2/π modulo 4 in integers, for |v| ≥ 2^13 (Payne, Hanek 1983): 96 bits of 2/π starting at the weight
 // that decides the quadrant, times the 32-bit mantissa.
-fn reduce_large(v: f32) -> Angle {
+fn reduce_large_angle(v: f32) -> Angle {
     var two_over_pi = array<u32, 8>(0u, 0xa2f9836eu, 0x4e441529u, 0xfc2757d1u, 0xf534ddc0u, 0xdb629599u,
         0x3c439041u, 0xfe5163abu);
     let bits = bitcast<u32>(v);
@@ -76,8 +76,8 @@ fn reduce_large(v: f32) -> Angle {
 
 // v = quadrant·π/2 + r with |r| ≤ π/4, for every finite v. Below 2^13, π/2 in three parts (Cody, Waite
 // 1980): the first two products and differences are exact.
-fn reduce(v: f32) -> Angle {
-    if (abs(v) >= 8192.0) { return reduce_large(v); }
+fn reduce_angle(v: f32) -> Angle {
+    if (abs(v) >= 8192.0) { return reduce_large_angle(v); }
     let q = round(v * 0.636619772);
     return Angle(((v - q * 1.5703125) - q * 4.837512969970703125e-4) - q * 7.54978995489188216e-8, i32(q));
 }
@@ -92,12 +92,12 @@ fn sine_in(a: Angle, quadrant: i32) -> f32 {
 }
 
 fn sin_of(v: f32) -> f32 {
-    let a = reduce(v);
+    let a = reduce_angle(v);
     return sine_in(a, a.quadrant);
 }
 
 fn cos_of(v: f32) -> f32 {
-    let a = reduce(v);
+    let a = reduce_angle(v);
     return sine_in(a, a.quadrant + 1);
 }
 
