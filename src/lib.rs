@@ -3,12 +3,19 @@
 
 pub mod adapter;
 pub mod check;
+pub mod config;
 pub mod error;
+pub mod file;
+pub mod folder;
 pub mod graph;
+mod guard;
+pub mod json;
 pub mod kernel;
 pub mod kernels;
 pub mod shape;
 pub mod tensor;
+pub mod tokenizer;
+pub mod weights;
 
 pub use adapter::Adapter;
 pub use error::{Error, Result};
