@@ -3,10 +3,14 @@
 
 pub mod adapter;
 pub mod check;
+pub mod config;
 pub mod device;
 pub mod engine;
 pub mod error;
+pub mod file;
+pub mod folder;
 pub mod graph;
+pub mod json;
 pub mod kernel;
 pub mod kernels;
 pub mod plan;
@@ -16,7 +20,10 @@ pub mod shader;
 pub mod shape;
 pub mod store;
 pub mod tensor;
+pub mod tokenizer;
 pub mod verify;
+pub mod weights;
+mod guard;
 
 pub use adapter::Adapter;
 pub use error::{Error, Result};
