@@ -7,6 +7,7 @@ pub mod error;
 pub mod graph;
 pub mod kernel;
 pub mod kernels;
+pub mod nn;
 pub mod shape;
 pub mod tensor;
 
