@@ -13,6 +13,7 @@ pub mod graph;
 pub mod json;
 pub mod kernel;
 pub mod kernels;
+pub mod nn;
 pub mod plan;
 pub mod reference;
 pub mod run;
