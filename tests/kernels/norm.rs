@@ -5,16 +5,15 @@ use handmill::kernels::norm::layer_norm::LAYER_NORM;
 
 /// Every row.
 pub fn rows() -> Vec<Row> {
-    let layer_norm = |r: usize, c: usize| {
-        Row::new(&LAYER_NORM, &format!("f32/{r}x{c}")).f32(&[r, c]).f32(&[c]).f32(&[c])
-    };
+    let layer_norm =
+        |r: usize, c: usize| Row::new(&LAYER_NORM, &format!("f32/{r}x{c}")).f32(&[r, c]).f32(&[c]).f32(&[c]);
     vec![
         // numpy: x=np.array([1.,2,4]); (x-x.mean())/np.sqrt(x.var()+1e-5)
-        Row::new(&LAYER_NORM, "f32/1x3/golden")
-            .list(&[1, 3], &[1.0, 2.0, 4.0])
-            .none()
-            .none()
-            .golden(0, &[-1.0690416, -0.2672604, 1.3363020], 1e-6),
+        Row::new(&LAYER_NORM, "f32/1x3/golden").list(&[1, 3], &[1.0, 2.0, 4.0]).none().none().golden(
+            0,
+            &[-1.0690416, -0.2672604, 1.3363020],
+            1e-6,
+        ),
         layer_norm(8, 768),
         layer_norm(1, 1),
         layer_norm(3, 63),
