@@ -3,15 +3,22 @@
 
 pub mod adapter;
 pub mod check;
+pub mod device;
 pub mod error;
 pub mod graph;
 pub mod kernel;
 pub mod kernels;
+pub mod plan;
+pub mod reference;
+pub mod run;
+pub mod shader;
 pub mod shape;
+pub mod store;
 pub mod tensor;
 
 pub use adapter::Adapter;
 pub use error::{Error, Result};
 pub use graph::{FixedGraph, Graph, Scope, Tensor};
 pub use kernel::{Call, Kernel, Spec, Value};
+pub use plan::Plan;
 pub use tensor::{Dtype, HostTensor};

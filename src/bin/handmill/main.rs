@@ -1,1 +1,2 @@
+//! The `handmill` command.
 fn main() {}
