@@ -4,6 +4,7 @@
 pub mod adapter;
 pub mod check;
 pub mod device;
+pub mod engine;
 pub mod error;
 pub mod graph;
 pub mod kernel;
@@ -15,6 +16,7 @@ pub mod shader;
 pub mod shape;
 pub mod store;
 pub mod tensor;
+pub mod verify;
 
 pub use adapter::Adapter;
 pub use error::{Error, Result};
