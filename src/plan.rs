@@ -198,8 +198,12 @@ pub struct Plan {
     pub folds: Vec<Fold>,
     /// Where each value lies (after the run, for those in scans).
     pub places: HashMap<ValueId, Place>,
+    /// Where step `t` of scan `s` put its values, by `(s, t)`; only in plans without reuse.
+    pub step_places: HashMap<(usize, usize), HashMap<ValueId, Place>>,
     /// Specs of the values, those the plan added included.
     pub specs: Vec<Spec>,
+    /// Values that stand for an equal one.
+    pub alias: HashMap<ValueId, ValueId>,
     /// Where the plan found each result of the graph.
     pub results: Vec<(String, ValueId)>,
     /// WGSL sources.
@@ -251,6 +255,11 @@ impl Plan {
             return Err(Error::limit("the plan", message));
         }
         Ok(plan)
+    }
+
+    /// The value that stands for `value`: itself, or an equal one made before.
+    pub fn resolve(&self, value: ValueId) -> ValueId {
+        self.alias.get(&value).copied().unwrap_or(value)
     }
 
     /// Counts.

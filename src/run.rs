@@ -131,12 +131,19 @@ impl Runner {
         self.plan.results.iter().map(|(name, _)| Ok((name.clone(), self.read(name)?))).collect()
     }
 
-    /// Any value of the plan that is still in memory, for `verify`; makes a staging buffer.
-    pub fn read_value(&self, value: ValueId) -> Result<HostTensor> {
-        let bytes = self.plan.specs[value].bytes() + STAMP_BYTES;
-        let staging =
-            self.device.buffer("read-back", bytes, wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST)?;
-        self.read_from(value, &staging)
+    /// Any value of the plan that is still in memory, for `verify`; makes a staging buffer. `place` names
+    /// another place than the value's own (a step of a scan).
+    pub fn read_value(&self, value: ValueId, place: Option<&Place>) -> Result<HostTensor> {
+        let spec = &self.plan.specs[value];
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        let staging = self.device.buffer("read-back", spec.bytes() + STAMP_BYTES, usage)?;
+        match place {
+            Some(place) => {
+                let bytes = self.fetch(place, spec.bytes(), &staging)?;
+                Ok(HostTensor::from_bytes(spec.dtype, &spec.shape, &bytes))
+            }
+            None => self.read_from(value, &staging),
+        }
     }
 
     fn read_from(&self, value: ValueId, staging: &wgpu::Buffer) -> Result<HostTensor> {

@@ -20,6 +20,7 @@ pub(super) fn emit(mut draft: Draft, adapter: &Adapter, options: &Options) -> Re
         memory: Assigner::new(options.guard, options.reuse),
         dispatches: vec![],
         scratch: HashMap::new(),
+        step_places: HashMap::new(),
         ops,
         draft,
         adapter,
@@ -86,6 +87,8 @@ struct Emitter<'a> {
     dispatches: Vec<Dispatch>,
     /// Scratch places of the operation being emitted.
     scratch: HashMap<&'static str, Place>,
+    /// Where each step of a scan put its values, if none is reused.
+    step_places: HashMap<(usize, usize), StepPlaces>,
     adapter: &'a Adapter,
     options: &'a Options,
 }
@@ -279,8 +282,10 @@ impl Emitter<'_> {
         for c in &info.carries {
             let initial = self.source_place(resolve(&self.draft, c.initial), start)?;
             let bytes = self.spec(c.current).bytes();
-            let two = [self.memory.slot(bytes), self.memory.slot(bytes)];
-            carries.push((c.clone(), initial, two));
+            // Two take turns; where every value is to stay readable, each step has its own.
+            let count = if self.options.reuse { 2 } else { info.steps + 1 };
+            let turns: Vec<_> = (0..count).map(|_| self.memory.slot(bytes)).collect();
+            carries.push((c.clone(), initial, turns));
         }
         let mut stacks = vec![];
         for &(made, stacked) in &info.outputs {
@@ -321,23 +326,34 @@ impl Emitter<'_> {
             for &(slice, place, bytes, pitch) in &slices {
                 at.insert(slice, Place { buffer: place.buffer, offset: place.offset + t * pitch, bytes });
             }
-            for (c, initial, two) in &carries {
-                at.insert(c.current, if step == 0 { *initial } else { two[step % 2] });
-                at.insert(c.next, two[(step + 1) % 2]);
+            for (c, initial, turns) in &carries {
+                at.insert(c.current, if step == 0 { *initial } else { turns[step % turns.len()] });
+                at.insert(c.next, turns[(step + 1) % turns.len()]);
             }
             for (made, _, place, spec, _) in &stacks {
                 let pitch = pitch(spec);
                 at.insert(*made, Place { buffer: place.buffer, offset: place.offset + t * pitch, bytes: spec.bytes() });
             }
             for i in start..end {
+                if !self.options.reuse && step > 0 {
+                    self.fresh_places(i, &mut at)?;
+                }
                 self.scratch = body_places[i - start].clone();
                 self.dispatch(i, Some(step), &at)?;
             }
+            if !self.options.reuse {
+                let inside = self.ops[start..end].iter().flat_map(|o| &o.outputs);
+                for value in inside {
+                    let place = at.get(value).or_else(|| self.memory.places.get(value)).copied();
+                    at.extend(place.map(|p| (*value, p)));
+                }
+                self.step_places.insert((scan, step), at);
+            }
         }
         self.scratch.clear();
-        for (c, _, two) in &carries {
-            self.memory.release(two[(info.steps + 1) % 2]);
-            let last = two[info.steps % 2];
+        for (c, _, turns) in &carries {
+            let last = turns[info.steps % turns.len()];
+            turns.iter().filter(|t| **t != last).for_each(|t| self.memory.release(*t));
             if let Some(result) = self.memory.places.get(&c.last).copied() {
                 let operand = Operand {
                     dtype: self.spec(c.last).dtype,
@@ -389,6 +405,18 @@ impl Emitter<'_> {
                 self.memory.release(place);
             }
         }
+    }
+
+    /// Places of its own, in this step, for what operation `i` of a scan's body writes.
+    fn fresh_places(&mut self, i: usize, at: &mut StepPlaces) -> Result<()> {
+        for value in self.ops[i].outputs.clone() {
+            if !at.contains_key(&value) {
+                let bytes = self.spec(value).bytes();
+                let place = self.memory.slot(bytes);
+                at.insert(value, place);
+            }
+        }
+        Ok(())
     }
 
     /// Frees, inside a scan's body, what the body itself made and reads no more.
@@ -543,7 +571,9 @@ impl Emitter<'_> {
             buffers: self.memory.buffers,
             folds: self.draft.folds,
             places: self.memory.places,
+            step_places: self.step_places,
             specs: self.draft.specs,
+            alias: self.draft.alias,
             results,
             shaders: self.options.shaders.clone(),
             guard: self.options.guard,
