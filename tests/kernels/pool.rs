@@ -40,7 +40,8 @@ fn windows(kernel: &'static Kernel) -> Vec<Row> {
     ];
     cases
         .map(|(shape, k, s, p, ceil)| {
-            let note = format!("k{}x{}s{}x{}p{}x{}{}", k[0], k[1], s[0], s[1], p[0], p[1], if ceil { "ceil" } else { "" });
+            let note =
+                format!("k{}x{}s{}x{}p{}x{}{}", k[0], k[1], s[0], s[1], p[0], p[1], if ceil { "ceil" } else { "" });
             let row = named(kernel, shape, &note).param("kernel", k).param("stride", s).param("padding", p);
             row.param("ceil_mode", ceil)
         })
@@ -96,7 +97,10 @@ fn avg_pool2d() -> Vec<Row> {
         golden(torch, "avg_pool2d"),
         golden(inside.param("count_include_pad", false), "avg_pool2d_exclude_padding"),
         Row::new(&AVG_POOL2D, "f32/1x1x2x6/special")
-            .list(&[1, 1, 2, 6], &[0.0, -0.0, 1e30, -1e30, 1e-40, 0.0, -0.0, 0.0, 1e30, 1e30, -1e-40, f32::MIN_POSITIVE])
+            .list(
+                &[1, 1, 2, 6],
+                &[0.0, -0.0, 1e30, -1e30, 1e-40, 0.0, -0.0, 0.0, 1e30, 1e30, -1e-40, f32::MIN_POSITIVE],
+            )
             .param("kernel", [2usize, 2]),
         Row::new(&AVG_POOL2D, "f32/1x1x3x3/all_equal").list(&[1, 1, 3, 3], &[0.1; 9]).param("kernel", [3usize, 3]),
     ]);

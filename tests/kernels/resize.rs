@@ -17,10 +17,7 @@ pub fn rows() -> Vec<Row> {
     rows.extend([
         Row::new(&RESIZE_NEAREST, "i32/1x2x2x3/ids").ids(&[1, 2, 2, 3], 9).list_ids(&[0, 1, 1, 0]).list_ids(&[2, 0]),
         // Positions beyond the image are cut to it, whatever a caller puts into a table.
-        Row::new(&RESIZE_NEAREST, "f32/1x1x2x3/beyond")
-            .f32(&[1, 1, 2, 3])
-            .list_ids(&[1, 0, 1])
-            .list_ids(&[2, 2]),
+        Row::new(&RESIZE_NEAREST, "f32/1x1x2x3/beyond").f32(&[1, 1, 2, 3]).list_ids(&[1, 0, 1]).list_ids(&[2, 2]),
         Row::new(&RESIZE_NEAREST, "u32/1x1x2x2/bits")
             .value(HostTensor::u32(&[1, 1, 2, 2], vec![0x7fc0_1234, 0xff80_0001, 0, 0x8000_0000]))
             .list_ids(&[0, 1, 1])

@@ -46,6 +46,8 @@ fn both(kernel: &'static Kernel) -> Vec<Row> {
         [(8, 128), (1, 1), (3, 63), (3, 64), (3, 65), (17, 257), (2, 1025), (2, 8193), (1, 50_257), (65_537, 2)]
             .map(|(r, c)| row(r, c))
             .into();
+    // The same edges in fours.
+    rows.extend([(3, 252), (3, 256), (3, 260), (2, 1028), (2, 8196)].map(|(r, c)| row(r, c)));
     let edges = [f32::MAX, -f32::MAX, 0.0, -0.0, 1e-40, f32::MIN_POSITIVE, 88.0, -104.0];
     let half_masked: Vec<f32> = (0..2 * 8193).map(|i| if i < 8193 - 5 { MASKED } else { (i % 7) as f32 }).collect();
     rows.extend([
@@ -57,10 +59,8 @@ fn both(kernel: &'static Kernel) -> Vec<Row> {
         Row::new(kernel, "f32/1x8/edges").list(&[1, 8], &edges),
         // One term near 1 and the others small: where ln(1 + small) loses digits.
         Row::new(kernel, "f32/2x3/dominant").list(&[2, 3], &[20.0, 0.0, 1.0, 9.0, 0.0, -50.0]),
-        Row::new(kernel, "f32/3x4/masked").list(
-            &[3, 4],
-            &[MASKED, 1.0, MASKED, 2.0, -f32::MAX, MASKED, MASKED, MASKED, 0.0, 0.0, MASKED, 0.0],
-        ),
+        Row::new(kernel, "f32/3x4/masked")
+            .list(&[3, 4], &[MASKED, 1.0, MASKED, 2.0, -f32::MAX, MASKED, MASKED, MASKED, 0.0, 0.0, MASKED, 0.0]),
         Row::new(kernel, "f32/2x3/all_masked").list(&[2, 3], &[MASKED, MASKED, MASKED, 1.0, 1.0, MASKED]),
         Row::new(kernel, "f32/2x8193/masked_parts").list(&[2, 8193], &half_masked),
         Row::new(kernel, "f32/5x33/strided").f32(&[33, 5]).view(|x| x.transpose(0, 1)),
