@@ -10,7 +10,7 @@ use crate::tensor::Dtype;
 
 mod case;
 
-pub use case::{Case, CaseInput};
+pub use case::{Case, CaseInput, Expected, POISON};
 
 /// How an adapter rounds: round-to-nearest with measured function errors, or the weakest thing the
 /// WGSL specification allows.

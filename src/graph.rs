@@ -553,7 +553,12 @@ impl Graph {
                 next[i] = next[i].copy();
             }
         }
-        let made: Vec<_> = made.iter().map(written).collect();
+        let mut made: Vec<Tensor<'g>> = made.iter().map(written).collect();
+        for i in 0..made.len() {
+            if next.iter().chain(&made[..i]).any(|t| t.value() == made[i].value()) {
+                made[i] = made[i].copy();
+            }
+        }
         self.in_scan.set(false);
         let end = self.inner.borrow().nodes.len();
         let same = next.len() == current.len() && next.iter().zip(&current).all(|(n, c)| n.spec() == c.spec());

@@ -1,9 +1,32 @@
 //! One call of one kernel with its inputs: what a test row, `kernel run` and `kernel verify` execute.
 
-use crate::error::Result;
+use std::sync::Arc;
+
+use super::Tol;
+use crate::adapter::Adapter;
+use crate::device::Device;
+use crate::error::{Error, Result};
 use crate::graph::{FixedGraph, Graph, Tensor};
-use crate::kernel::{Kernel, Value};
+use crate::kernel::{Kernel, Spec, Value, Variant};
+use crate::plan::{Options, Plan};
+use crate::reference::{call_bound, call_reference, dense, gather};
+use crate::run::{Checks, Runner};
+use crate::shader::Shaders;
+use crate::store::{Store, Weights};
 use crate::tensor::HostTensor;
+
+/// Words that poison outputs: two NaNs that no kernel writes.
+pub const POISON: [u32; 2] = [0x7fc0_dead, 0xff80_beef];
+
+/// What the reference says about one output of a [`Case`].
+pub struct Expected {
+    /// Dtype and shape.
+    pub spec: Spec,
+    /// Values.
+    pub values: Vec<f64>,
+    /// Largest allowed difference of each.
+    pub bound: Vec<f64>,
+}
 
 /// A kernel, its inputs (each perhaps through a view) and parameters.
 pub struct Case {
@@ -81,5 +104,72 @@ impl Case {
             graph.output(name, tensor);
         }
         graph.build()
+    }
+
+    /// The reference's outputs and their bounds.
+    pub fn expected(&self, tol: Tol) -> Result<Vec<Expected>> {
+        let graph = self.graph()?;
+        let node = self.node(&graph);
+        let inputs: Vec<_> = (0..node.call.inputs.len())
+            .map(|port| {
+                let operand = node.call.inputs[port].as_ref()?;
+                let input = self.inputs[port].as_ref()?;
+                Some(gather(&input.tensor.to_f64(), &operand.layout))
+            })
+            .collect();
+        let call = dense(&node.call);
+        let outputs = call_reference(&call, &inputs, tol);
+        let bounds = call_bound(&call, &inputs, &outputs, tol);
+        assert_eq!(bounds.len(), outputs.len(), "bug: {} has bounds for another number of outputs", self.kernel.name);
+        let specs = call.outputs.iter().cloned();
+        Ok(specs.zip(outputs).zip(bounds).map(|((spec, values), bound)| Expected { spec, values, bound }).collect())
+    }
+
+    fn node<'g>(&self, graph: &'g FixedGraph) -> &'g crate::graph::Node {
+        graph.nodes.iter().find(|n| std::ptr::eq(n.call.kernel, self.kernel)).expect("bug: the case has no node")
+    }
+
+    /// The variants that can compute this case on `adapter`.
+    pub fn variants(&self, adapter: &Adapter) -> Result<Vec<&'static Variant>> {
+        let graph = self.graph()?;
+        let call = &self.node(&graph).call;
+        Ok(self.kernel.variants.iter().filter(|v| v.fits(call, adapter)).collect())
+    }
+
+    /// Computes the case on `device` with the variant `how`, outputs poisoned and guarded.
+    pub fn run(
+        &self,
+        device: &Arc<Device>,
+        shaders: &Arc<Shaders>,
+        how: &str,
+        checks: Checks,
+        poison: u32,
+    ) -> Result<Vec<HostTensor>> {
+        let graph = Arc::new(self.graph()?);
+        let options = Options {
+            fuse: false,
+            reuse: false,
+            variant: Some(how.to_owned()),
+            shaders: shaders.clone(),
+            guard: 256,
+            ..Options::default()
+        };
+        let plan = Arc::new(Plan::with(&graph, device.adapter(), &options)?);
+        let chosen = plan.ops.iter().find(|o| std::ptr::eq(o.call.kernel, self.kernel)).map(|o| o.how);
+        if chosen != Some(how) {
+            return Err(Error::limit(self.kernel.name, format!("the variant '{how}' cannot compute this call")));
+        }
+        let store = Store::new(device, Arc::new(Weights::default()));
+        let runner = Runner::with(&store, &plan, checks)?;
+        for (port, input) in self.inputs.iter().enumerate() {
+            let Some(input) = input else { continue };
+            let name = self.kernel.inputs[port].name;
+            match self.kernel.in_place {
+                Some((_, state)) if state == port => store.set_state(name, &input.tensor)?,
+                _ => runner.upload(name, &input.tensor)?,
+            }
+        }
+        runner.run_guarded(poison)?;
+        self.kernel.outputs.iter().map(|name| runner.read(name)).collect()
     }
 }

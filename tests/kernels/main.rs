@@ -1,3 +1,128 @@
-//! Kernel rows.
-mod attention; mod conv; mod elementwise; mod index; mod layout; mod matmul; mod norm; mod pool; mod random; mod reduce; mod resize; mod row; mod softmax;
-fn main() {}
+//! Every row of every kernel, in one process on one device.
+//!
+//! A row runs: reference against its golden, then for every variant that fits the adapter: GPU against
+//! reference, bounds checks on against off, two poisons against each other, guards after every output.
+//! `HANDMILL_REQUIRE_GPU=1` makes a missing adapter a failure; `HANDMILL_SHADERS=DIR` reads WGSL from a folder.
+
+mod attention;
+mod conv;
+mod elementwise;
+mod index;
+mod layout;
+mod matmul;
+mod norm;
+mod pool;
+mod random;
+mod reduce;
+mod resize;
+mod row;
+mod softmax;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use handmill::check::{self, Expected, POISON, Tol};
+use handmill::device::{Device, Select};
+use handmill::run::Checks;
+use handmill::shader::Shaders;
+use libtest_mimic::{Arguments, Failed, Trial};
+use row::Row;
+
+fn rows() -> Vec<Row> {
+    let families = [
+        elementwise::rows as fn() -> Vec<Row>,
+        reduce::rows,
+        matmul::rows,
+        conv::rows,
+        pool::rows,
+        softmax::rows,
+        attention::rows,
+        norm::rows,
+        layout::rows,
+        index::rows,
+        resize::rows,
+        random::rows,
+    ];
+    families.iter().flat_map(|f| f()).collect()
+}
+
+fn main() {
+    let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
+    let shaders = match std::env::var_os("HANDMILL_SHADERS") {
+        Some(folder) => Shaders::folder(folder).unwrap_or_else(|e| panic!("HANDMILL_SHADERS: {e}")),
+        None => Shaders::built_in(),
+    };
+    let device = Device::open(&Select::Auto).inspect_err(|e| eprintln!("{e}: GPU rows are ignored")).ok();
+    let required = std::env::var_os("HANDMILL_REQUIRE_GPU").is_some_and(|v| v == "1");
+    let missing = device.is_none();
+    let mut trials = vec![];
+    let mut names = HashSet::new();
+    for row in rows() {
+        assert!(names.insert(row.name.clone()), "two rows are called {}", row.name);
+        let row = Arc::new(row);
+        let reference = row.clone();
+        trials.push(Trial::test(format!("{}/reference", row.name), move || reference_row(&reference)));
+        let (device, shaders) = (device.clone(), shaders.clone());
+        let gpu = Trial::test(row.name.clone(), move || match &device {
+            Some(device) => gpu_row(&row, device, &shaders),
+            None => Err("no adapter was found".into()),
+        });
+        trials.push(gpu.with_ignored_flag(missing && !required));
+    }
+    trials.push(Trial::test("every_kernel_has_rows", || {
+        let tested: HashSet<&str> = rows().iter().map(|r| r.case.kernel.name).collect();
+        let lacking: Vec<_> = handmill::kernels::all().map(|k| k.name).filter(|n| !tested.contains(n)).collect();
+        if lacking.is_empty() { Ok(()) } else { Err(format!("kernels without rows: {}", lacking.join(", ")).into()) }
+    }));
+    libtest_mimic::run(&arguments, trials).exit();
+}
+
+fn text(e: impl std::fmt::Display) -> Failed {
+    e.to_string().into()
+}
+
+fn reference_row(row: &Row) -> Result<(), Failed> {
+    let expected = row.case.expected(Tol::GOLD).map_err(text)?;
+    for (output, golden, tolerance) in &row.golden {
+        let bound: Vec<f64> = golden.iter().map(|v| tolerance * v.abs().max(1.0)).collect();
+        let e = &expected[*output];
+        let report = check::compare(&e.values, golden, &bound, &e.spec.shape, e.spec.dtype);
+        if !report.ok() {
+            return Err(format!("reference against golden, output {output}: {report}").into());
+        }
+    }
+    for e in &expected {
+        if e.bound.iter().any(|t| t.is_nan() || *t < 0.0) {
+            return Err("a bound is not a number".into());
+        }
+    }
+    Ok(())
+}
+
+fn gpu_row(row: &Row, device: &Arc<Device>, shaders: &Arc<Shaders>) -> Result<(), Failed> {
+    let expected = row.case.expected(device.tol()).map_err(text)?;
+    let variants = row.case.variants(device.adapter()).map_err(text)?;
+    if variants.is_empty() {
+        return Err("no variant fits this adapter".into());
+    }
+    for variant in variants {
+        let label = variant.label(row.case.kernel);
+        let run = |checks, poison| row.case.run(device, shaders, variant.how, checks, poison);
+        let checked = run(Checks::On, POISON[0]).map_err(text)?;
+        let earned = run(Checks::Earned, POISON[1]).map_err(text)?;
+        for (i, e) in expected.iter().enumerate() {
+            let output = row.case.kernel.outputs[i];
+            compare(&label, output, &checked[i].to_f64(), e)?;
+            if checked[i].bytes() != earned[i].bytes() {
+                compare(&format!("{label} unchecked"), output, &earned[i].to_f64(), e)?;
+                return Err(format!("{label}: '{output}' differs between two runs (bounds checks on and off)").into());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn compare(label: &str, output: &str, got: &[f64], e: &Expected) -> Result<(), Failed> {
+    let report = check::compare(got, &e.values, &e.bound, &e.spec.shape, e.spec.dtype);
+    if report.ok() { Ok(()) } else { Err(format!("{label}: output '{output}': {report}").into()) }
+}

@@ -21,7 +21,8 @@ impl Row {
     pub fn new(kernel: &'static Kernel, label: &str) -> Row {
         let name = format!("{}/{label}", kernel.name);
         // FNV-1a: the seed is a function of the name alone.
-        let seed = name.bytes().fold(0xcbf2_9ce4_8422_2325, |h: u64, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+        let seed =
+            name.bytes().fold(0xcbf2_9ce4_8422_2325, |h: u64, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
         Row { name, case: Case::new(kernel), golden: vec![], seed }
     }
 

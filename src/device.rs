@@ -1,0 +1,402 @@
+//! Adapters, devices and pipelines. With `run.rs` the only place that touches wgpu.
+//!
+//! wgpu reports failures in four ways: error scopes (of the calling thread), an uncaptured-error handler,
+//! a lost-device callback, and panics. Every call that can fail goes through [`Device::guarded`], which
+//! turns all four into an [`Error`].
+
+use std::cell::Cell;
+use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use crate::adapter::{Adapter, AdapterKind};
+use crate::check::Tol;
+use crate::error::{Error, Result};
+use crate::shader::{Access, Entry, Module};
+
+thread_local! {
+    static IN_DRIVER: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Keeps the messages of panics inside wgpu off stderr; they reach the caller as errors. For programs to
+/// call once at their start: a library does not change the panic hook by itself.
+pub fn quiet_driver_panics() {
+    let before = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |info| {
+        if !IN_DRIVER.get() {
+            before(info);
+        }
+    }));
+}
+
+/// Runs `f`, turning a panic inside it into a lost device.
+fn caught<T>(f: impl FnOnce() -> T) -> Result<T> {
+    let outer = IN_DRIVER.replace(true);
+    let result = catch_unwind(AssertUnwindSafe(f));
+    IN_DRIVER.set(outer);
+    result.map_err(|panic| {
+        let text = panic.downcast_ref::<String>().cloned();
+        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
+        let text = text.unwrap_or_else(|| "the driver failed".into());
+        Error::DeviceLost(text.lines().next().unwrap_or_default().to_owned())
+    })
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// How often the engine made an object of the driver.
+#[derive(Debug, Default)]
+pub struct Counters {
+    buffers: AtomicU64,
+    bind_groups: AtomicU64,
+    pipelines: AtomicU64,
+    submissions: AtomicU64,
+}
+
+/// A reading of [`Counters`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Counts {
+    /// Buffers made.
+    pub buffers: u64,
+    /// Bind groups made.
+    pub bind_groups: u64,
+    /// Pipelines made.
+    pub pipelines: u64,
+    /// Command buffers submitted.
+    pub submissions: u64,
+}
+
+/// Which adapter to open.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Select {
+    /// The best one: discrete, integrated, other, then software.
+    Auto,
+    /// The n-th of [`adapters`].
+    Index(usize),
+    /// The first whose name contains this, in any case.
+    Name(String),
+}
+
+impl Select {
+    /// `auto` and `gpu` (any wgpu adapter, software included), `gpu:N`, or a part of a name.
+    pub fn parse(text: &str) -> Result<Select> {
+        match text {
+            "auto" | "gpu" => Ok(Select::Auto),
+            _ => match text.strip_prefix("gpu:") {
+                Some(n) => n
+                    .parse()
+                    .map(Select::Index)
+                    .map_err(|_| Error::config("--device", format!("'{n}' is not an adapter number"))),
+                None => Ok(Select::Name(text.to_owned())),
+            },
+        }
+    }
+}
+
+fn instance() -> Result<wgpu::Instance> {
+    caught(|| wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle()))
+}
+
+fn found(instance: &wgpu::Instance) -> Result<Vec<wgpu::Adapter>> {
+    let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
+    caught(|| pollster::block_on(instance.enumerate_adapters(backends)))
+}
+
+/// Every adapter, in the order of their numbers.
+pub fn adapters() -> Result<Vec<Adapter>> {
+    Ok(found(&instance()?)?.iter().map(profile).collect())
+}
+
+/// Index of the adapter that [`Select::Auto`] takes.
+pub fn preferred(adapters: &[Adapter]) -> Option<usize> {
+    let rank = |a: &Adapter| match a.kind {
+        AdapterKind::Discrete => 0,
+        AdapterKind::Integrated => 1,
+        AdapterKind::Other => 2,
+        AdapterKind::Cpu => 3,
+    };
+    (0..adapters.len()).min_by_key(|&i| rank(&adapters[i]))
+}
+
+fn profile(adapter: &wgpu::Adapter) -> Adapter {
+    let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
+    let llvmpipe = info.name.contains("llvmpipe") || info.driver.contains("llvmpipe");
+    Adapter {
+        name: info.name,
+        backend: format!("{:?}", info.backend),
+        driver: format!("{} {}", info.driver, info.driver_info).trim().to_owned(),
+        kind: match info.device_type {
+            wgpu::DeviceType::Cpu => AdapterKind::Cpu,
+            wgpu::DeviceType::DiscreteGpu => AdapterKind::Discrete,
+            wgpu::DeviceType::IntegratedGpu => AdapterKind::Integrated,
+            _ => AdapterKind::Other,
+        },
+        f16: features.contains(wgpu::Features::SHADER_F16),
+        subgroup: features
+            .contains(wgpu::Features::SUBGROUP)
+            .then_some((info.subgroup_min_size, info.subgroup_max_size)),
+        timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
+        max_binding: limits.max_storage_buffer_binding_size,
+        max_buffer: limits.max_buffer_size,
+        max_storage_buffers: limits.max_storage_buffers_per_shader_stage,
+        max_groups: limits.max_compute_workgroups_per_dimension,
+        max_invocations: limits.max_compute_invocations_per_workgroup,
+        max_workgroup_bytes: limits.max_compute_workgroup_storage_size,
+        storage_alignment: limits.min_storage_buffer_offset_alignment,
+        uniform_alignment: limits.min_uniform_buffer_offset_alignment,
+        max_loop_iterations: llvmpipe.then_some(65_535),
+    }
+}
+
+/// A compiled entry point.
+pub(crate) struct Pipeline {
+    pub(crate) raw: wgpu::ComputePipeline,
+    pub(crate) layout: wgpu::BindGroupLayout,
+}
+
+#[derive(PartialEq, Eq, Hash, Clone)]
+struct PipelineKey {
+    shader: String,
+    source: u64,
+    entry: &'static str,
+    overrides: String,
+    checked: bool,
+}
+
+/// An open adapter. Shared by runners and threads.
+pub struct Device {
+    pub(crate) raw: wgpu::Device,
+    pub(crate) queue: wgpu::Queue,
+    adapter: Adapter,
+    lost: Arc<Mutex<Option<String>>>,
+    uncaptured: Arc<Mutex<Option<String>>>,
+    pipelines: Mutex<HashMap<PipelineKey, Arc<Pipeline>>>,
+    pub(crate) counters: Counters,
+}
+
+impl Device {
+    /// Opens an adapter with all it offers.
+    pub fn open(select: &Select) -> Result<Arc<Device>> {
+        let instance = instance()?;
+        let all = found(&instance)?;
+        let profiles: Vec<_> = all.iter().map(profile).collect();
+        let names = || profiles.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ");
+        if all.is_empty() {
+            return Err(Error::Adapter("none was found; a software driver such as Mesa's lavapipe will do".into()));
+        }
+        let index = match select {
+            Select::Auto => preferred(&profiles),
+            Select::Index(i) => Some(*i).filter(|i| *i < all.len()),
+            Select::Name(n) => profiles.iter().position(|p| p.name.to_lowercase().contains(&n.to_lowercase())),
+        };
+        let index = index.ok_or_else(|| Error::Adapter(format!("{select:?} is none of {}", names())))?;
+        Device::from_adapter(&all[index])
+    }
+
+    fn from_adapter(adapter: &wgpu::Adapter) -> Result<Arc<Device>> {
+        let wanted =
+            wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES | wgpu::Features::SUBGROUP;
+        let descriptor = wgpu::DeviceDescriptor {
+            label: Some("handmill"),
+            required_features: wanted & adapter.features(),
+            required_limits: adapter.limits(),
+            ..Default::default()
+        };
+        let profile = profile(adapter);
+        let opened = caught(|| pollster::block_on(adapter.request_device(&descriptor)))?;
+        let (raw, queue) = opened.map_err(|e| Error::Adapter(format!("{} cannot be opened: {e}", profile.name)))?;
+        let lost = Arc::new(Mutex::new(None));
+        let on_lost = lost.clone();
+        raw.set_device_lost_callback(move |reason, text| {
+            lock(&on_lost).get_or_insert(format!("{reason:?}: {text}"));
+        });
+        let uncaptured = Arc::new(Mutex::new(None));
+        let on_error = uncaptured.clone();
+        raw.on_uncaptured_error(Arc::new(move |e: wgpu::Error| {
+            lock(&on_error).get_or_insert(e.to_string());
+        }));
+        let (pipelines, counters) = (Mutex::default(), Counters::default());
+        Ok(Arc::new(Device { raw, queue, adapter: profile, lost, uncaptured, pipelines, counters }))
+    }
+
+    /// What it can do.
+    pub fn adapter(&self) -> &Adapter {
+        &self.adapter
+    }
+
+    /// The rounding model its results are held to.
+    pub fn tol(&self) -> Tol {
+        let known = self.adapter.name.contains("llvmpipe") || self.adapter.name.contains("NVIDIA");
+        if known { Tol::GOLD } else { Tol::SPEC }
+    }
+
+    /// How often the engine made each kind of driver object so far.
+    pub fn counts(&self) -> Counts {
+        let read = |c: &AtomicU64| c.load(Ordering::Relaxed);
+        let c = &self.counters;
+        Counts {
+            buffers: read(&c.buffers),
+            bind_groups: read(&c.bind_groups),
+            pipelines: read(&c.pipelines),
+            submissions: read(&c.submissions),
+        }
+    }
+
+    /// Gives the device up; later calls are errors. For tests of device loss.
+    pub fn destroy(&self) {
+        lock(&self.lost).get_or_insert("it was destroyed".into());
+        let _ = caught(|| self.raw.destroy());
+    }
+
+    fn alive(&self) -> Result<()> {
+        match &*lock(&self.lost) {
+            Some(reason) => Err(Error::DeviceLost(reason.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// Runs driver calls of this thread; a refusal, a lost device or a panic becomes an error about `call`.
+    pub(crate) fn guarded<T>(&self, call: &str, f: impl FnOnce() -> T) -> Result<T> {
+        self.alive()?;
+        let run = || {
+            let memory = self.raw.push_error_scope(wgpu::ErrorFilter::OutOfMemory);
+            let validation = self.raw.push_error_scope(wgpu::ErrorFilter::Validation);
+            let internal = self.raw.push_error_scope(wgpu::ErrorFilter::Internal);
+            let value = f();
+            let errors = [internal.pop(), validation.pop()].map(pollster::block_on);
+            (value, errors, pollster::block_on(memory.pop()))
+        };
+        let (value, errors, memory) = caught(run).inspect_err(|e| {
+            lock(&self.lost).get_or_insert(e.to_string());
+        })?;
+        self.alive()?;
+        if let Some(e) = memory {
+            return Err(Error::OutOfMemory(format!("{call} on {}: {e}", self.adapter.name)));
+        }
+        let uncaptured = lock(&self.uncaptured).take();
+        let refused = errors.into_iter().flatten().next().map(|e| e.to_string()).or(uncaptured);
+        match refused {
+            Some(message) => Err(Error::Driver { call: call.to_owned(), message: message.trim().to_owned() }),
+            None => Ok(value),
+        }
+    }
+
+    /// A buffer for storage and copies.
+    pub(crate) fn buffer(&self, label: &str, bytes: u64, usage: wgpu::BufferUsages) -> Result<wgpu::Buffer> {
+        self.counters.buffers.fetch_add(1, Ordering::Relaxed);
+        let descriptor =
+            wgpu::BufferDescriptor { label: Some(label), size: bytes.max(4), usage, mapped_at_creation: false };
+        self.guarded(&format!("a buffer of {bytes} bytes for {label}"), || self.raw.create_buffer(&descriptor))
+    }
+
+    /// Submits, and fails if the device did.
+    pub(crate) fn submit(&self, commands: wgpu::CommandBuffer) -> Result<wgpu::SubmissionIndex> {
+        self.counters.submissions.fetch_add(1, Ordering::Relaxed);
+        self.guarded("a submission", || self.queue.submit([commands]))
+    }
+
+    /// Waits for a submission.
+    pub(crate) fn wait(&self, index: wgpu::SubmissionIndex) -> Result<()> {
+        let wait = wgpu::PollType::Wait { submission_index: Some(index), timeout: None };
+        self.guarded("waiting", || self.raw.poll(wait))?
+            .map(|_| ())
+            .map_err(|e| Error::Driver { call: "waiting".into(), message: e.to_string() })
+    }
+
+    /// The pipeline of an entry point; compiled once.
+    ///
+    /// Built-in shaders run without bounds checks, unless `checked`; all others always with them.
+    pub(crate) fn pipeline(
+        &self,
+        module: &Module,
+        entry: &'static str,
+        overrides: &[(String, f64)],
+        checked: bool,
+    ) -> Result<Arc<Pipeline>> {
+        let checked = checked || !module.built_in;
+        let key = PipelineKey {
+            shader: module.name.clone(),
+            source: fnv(&module.source),
+            entry,
+            overrides: format!("{overrides:?}"),
+            checked,
+        };
+        if let Some(found) = lock(&self.pipelines).get(&key) {
+            return Ok(found.clone());
+        }
+        self.counters.pipelines.fetch_add(1, Ordering::Relaxed);
+        let call = format!("compiling {} of {}", entry, module.name);
+        let pipeline = Arc::new(self.guarded(&call, || self.compile(module, entry, overrides, checked))?);
+        lock(&self.pipelines).insert(key, pipeline.clone());
+        Ok(pipeline)
+    }
+
+    #[allow(unsafe_code)]
+    fn compile(&self, module: &Module, entry: &'static str, overrides: &[(String, f64)], checked: bool) -> Pipeline {
+        let source = wgpu::ShaderSource::Wgsl(module.source.as_str().into());
+        let descriptor = wgpu::ShaderModuleDescriptor { label: Some(&module.name), source };
+        let shader = if checked {
+            self.raw.create_shader_module(descriptor)
+        } else {
+            // SAFETY: built-in sources only. The kernel tests run each of them with checks on and off, with
+            // canaries inside every output binding, and require equal bits.
+            unsafe { self.raw.create_shader_module_trusted(descriptor, wgpu::ShaderRuntimeChecks::unchecked()) }
+        };
+        let layout = self.layout(&module.entries[entry]);
+        let pipeline_layout = self.raw.create_pipeline_layout(&wgpu::PipelineLayoutDescriptor {
+            label: Some(entry),
+            bind_group_layouts: &[Some(&layout)],
+            immediate_size: 0,
+        });
+        let constants: Vec<_> = overrides.iter().map(|(name, value)| (name.as_str(), *value)).collect();
+        let raw = self.raw.create_compute_pipeline(&wgpu::ComputePipelineDescriptor {
+            label: Some(entry),
+            layout: Some(&pipeline_layout),
+            module: &shader,
+            entry_point: Some(entry),
+            compilation_options: wgpu::PipelineCompilationOptions {
+                constants: &constants,
+                zero_initialize_workgroup_memory: false,
+            },
+            cache: None,
+        });
+        Pipeline { raw, layout }
+    }
+
+    fn layout(&self, entry: &Entry) -> wgpu::BindGroupLayout {
+        let kind = |access| match access {
+            Access::Uniform => wgpu::BufferBindingType::Uniform,
+            Access::Read => wgpu::BufferBindingType::Storage { read_only: true },
+            Access::ReadWrite => wgpu::BufferBindingType::Storage { read_only: false },
+        };
+        let entries: Vec<_> = entry
+            .bindings
+            .iter()
+            .map(|b| wgpu::BindGroupLayoutEntry {
+                binding: b.number,
+                visibility: wgpu::ShaderStages::COMPUTE,
+                ty: wgpu::BindingType::Buffer { ty: kind(b.access), has_dynamic_offset: false, min_binding_size: None },
+                count: None,
+            })
+            .collect();
+        self.raw.create_bind_group_layout(&wgpu::BindGroupLayoutDescriptor { label: None, entries: &entries })
+    }
+
+    pub(crate) fn count_bind_group(&self) {
+        self.counters.bind_groups.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+impl Drop for Device {
+    fn drop(&mut self) {
+        // A lost device may panic while its objects go; nothing of that is the caller's concern.
+        let _ = caught(|| lock(&self.pipelines).clear());
+    }
+}
+
+fn fnv(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |h: u64, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+}

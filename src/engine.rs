@@ -1,0 +1,133 @@
+//! One way to run a graph on a GPU or on the reference: an [`Engine`] chosen once, an [`Executor`] that owns
+//! weights and states, and a [`Session`] for each graph.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use crate::adapter::Adapter;
+use crate::device::{Device, Select};
+use crate::error::{Error, Result};
+use crate::graph::FixedGraph;
+use crate::plan::{Options, Plan};
+use crate::reference::{self, States};
+use crate::run::Runner;
+use crate::store::{Store, Weights};
+use crate::tensor::HostTensor;
+
+/// Named tensors: the inputs of a run.
+pub type Tensors = BTreeMap<String, HostTensor>;
+
+/// What computes.
+#[derive(Clone)]
+pub enum Engine {
+    /// An adapter.
+    Gpu(Arc<Device>),
+    /// The f64 reference on the CPU.
+    Reference,
+}
+
+impl Engine {
+    /// Opens what `--device` names: `auto`, `gpu`, `gpu:N`, a part of an adapter's name, or `reference`.
+    ///
+    /// `auto` without an adapter takes the reference and returns a sentence that says so.
+    pub fn open(name: &str) -> Result<(Engine, Option<String>)> {
+        if name == "reference" {
+            return Ok((Engine::Reference, None));
+        }
+        match Device::open(&Select::parse(name)?) {
+            Ok(device) => Ok((Engine::Gpu(device), None)),
+            Err(e @ Error::Adapter(_)) if name == "auto" => {
+                Ok((Engine::Reference, Some(format!("{e}; running the CPU reference, which is slow and exact"))))
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// The device, if there is one.
+    pub fn device(&self) -> Option<&Arc<Device>> {
+        match self {
+            Engine::Gpu(device) => Some(device),
+            Engine::Reference => None,
+        }
+    }
+
+    /// The adapter's name, or `reference`.
+    pub fn name(&self) -> &str {
+        self.device().map_or("reference", |d| &d.adapter().name)
+    }
+
+    /// An executor over `weights`.
+    pub fn executor(&self, weights: Arc<Weights>) -> Executor {
+        match self {
+            Engine::Gpu(device) => Executor::Gpu(Store::new(device, weights)),
+            Engine::Reference => Executor::Reference(weights, Arc::default()),
+        }
+    }
+}
+
+/// Weights and states, shared by the sessions made from it.
+#[derive(Clone)]
+pub enum Executor {
+    /// On a device.
+    Gpu(Arc<Store>),
+    /// On the CPU.
+    Reference(Arc<Weights>, Arc<Mutex<States>>),
+}
+
+impl Executor {
+    /// Prepares `graph`. `limits` plans it for a smaller adapter too.
+    pub fn session(&self, graph: &Arc<FixedGraph>, options: &Options, limits: Option<&Adapter>) -> Result<Session> {
+        match self {
+            Executor::Gpu(store) => {
+                let own = store.device().adapter();
+                let adapter = limits.map_or_else(|| own.clone(), |l| own.limited_to(l));
+                let plan = Arc::new(Plan::with(graph, &adapter, options)?);
+                Ok(Session::Gpu(Runner::new(store, &plan)?))
+            }
+            Executor::Reference(weights, states) => {
+                Ok(Session::Reference(graph.clone(), weights.clone(), states.clone()))
+            }
+        }
+    }
+
+    /// Makes every state zero again.
+    pub fn clear_states(&self) -> Result<()> {
+        match self {
+            Executor::Gpu(store) => store.clear_states(),
+            Executor::Reference(_, states) => {
+                states.lock().unwrap_or_else(|e| e.into_inner()).clear();
+                Ok(())
+            }
+        }
+    }
+}
+
+/// A graph ready to run.
+pub enum Session {
+    /// On a device.
+    Gpu(Runner),
+    /// On the CPU.
+    Reference(Arc<FixedGraph>, Arc<Weights>, Arc<Mutex<States>>),
+}
+
+impl Session {
+    /// Runs with `inputs` and returns every result. Unknown names are an error; missing ones too.
+    pub fn run(&self, inputs: &Tensors) -> Result<Vec<(String, HostTensor)>> {
+        match self {
+            Session::Gpu(runner) => {
+                for (name, _) in runner.plan().graph.inputs() {
+                    if !inputs.contains_key(name) {
+                        return Err(Error::tensor(name, "the input is missing"));
+                    }
+                }
+                inputs.iter().try_for_each(|(name, tensor)| runner.upload(name, tensor))?;
+                runner.run()?;
+                runner.read_all()
+            }
+            Session::Reference(graph, weights, states) => {
+                let mut states = states.lock().unwrap_or_else(|e| e.into_inner());
+                reference::run(graph, weights, inputs, &mut states)
+            }
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! The registry of models. One file a model; each builds a fixed graph under the names of the library whose
+//! checkpoints it loads.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::engine::Tensors;
+use crate::error::{Error, Result};
+use crate::folder::ModelFolder;
+use crate::graph::{FixedGraph, Graph, Tensor};
+use crate::kernel::Spec;
+use crate::store::Weights;
+use crate::tensor::Dtype;
+use crate::weights::Checkpoint;
+
+pub mod feedforward;
+
+/// A model: its name, where it comes from, and the function that builds its graph.
+pub struct Model {
+    /// `architectures[0]` or `_class_name` of `config.json`.
+    pub name: &'static str,
+    /// What it is.
+    pub title: &'static str,
+    /// Section of the catalogue of models.
+    pub section: &'static str,
+    /// Paper or documentation.
+    pub source: &'static str,
+    /// Config keys, `key [default]`.
+    pub config: &'static [&'static str],
+    /// Inputs, `name (shape)`.
+    pub inputs: &'static [&'static str],
+    /// Outputs, `name (shape)`.
+    pub outputs: &'static [&'static str],
+    /// Prefixes a checkpoint may have before the model's keys.
+    pub prefixes: &'static [&'static str],
+    /// Checkpoint keys that the model has no use for and that are not worth a notice.
+    pub ignorable: fn(&str) -> bool,
+    /// Builds the graph. Mistakes of the config are remembered by it, those of shapes by the graph.
+    pub build: fn(&Graph, &Config, &Inputs),
+}
+
+impl Model {
+    /// Defaults for the fields most models leave alone.
+    pub const BASE: Model = Model {
+        name: "",
+        title: "",
+        section: "",
+        source: "",
+        config: &[],
+        inputs: &[],
+        outputs: &[],
+        prefixes: &[],
+        ignorable: |_| false,
+        build: |_, _, _| {},
+    };
+}
+
+/// Every model, in the order of the catalogue.
+pub static MODELS: &[&Model] = &[&feedforward::mlp::MLP];
+
+/// The model called `name`.
+pub fn named(name: &str) -> Result<&'static Model> {
+    MODELS.iter().copied().find(|m| m.name == name).ok_or_else(|| {
+        Error::config(
+            "config.json",
+            format!("the architecture {name} is not one of the models; `handmill models` lists them"),
+        )
+    })
+}
+
+/// The inputs a graph is built for: shapes as given by a caller, or defaults.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs {
+    given: Option<BTreeMap<String, Spec>>,
+}
+
+impl Inputs {
+    /// No inputs given: every model input takes its default shape, optional ones are absent.
+    pub fn defaults() -> Inputs {
+        Inputs { given: None }
+    }
+
+    /// The shapes of `tensors`.
+    pub fn of(tensors: &Tensors) -> Inputs {
+        let specs = tensors.iter().map(|(n, t)| (n.clone(), Spec::new(t.dtype(), t.shape())));
+        Inputs { given: Some(specs.collect()) }
+    }
+
+    /// Explicit shapes.
+    pub fn shapes(specs: impl IntoIterator<Item = (String, Spec)>) -> Inputs {
+        Inputs { given: Some(specs.into_iter().collect()) }
+    }
+
+    /// True if the input `name` is given.
+    pub fn has(&self, name: &str) -> bool {
+        self.given.as_ref().is_some_and(|g| g.contains_key(name))
+    }
+
+    /// The input `name`: of the given shape, else of `default`. A required input that is not among the given
+    /// ones is an error of the graph.
+    #[track_caller]
+    pub fn tensor<'g>(&self, graph: &'g Graph, name: &str, dtype: Dtype, default: &[usize]) -> Tensor<'g> {
+        match &self.given {
+            None => graph.input(name, dtype, default),
+            Some(given) => match given.get(name) {
+                Some(spec) if spec.dtype == dtype => graph.input(name, dtype, &spec.shape),
+                Some(spec) => {
+                    graph.reject(name, format!("the input is {}, expected {dtype}", spec.dtype));
+                    graph.input(name, dtype, default)
+                }
+                None => {
+                    let known: Vec<_> = given.keys().map(String::as_str).collect();
+                    graph.reject(name, format!("the input is missing; given are {}", known.join(", ")));
+                    graph.input(name, dtype, default)
+                }
+            },
+        }
+    }
+
+    /// The input `name` if it is given.
+    #[track_caller]
+    pub fn optional<'g>(&self, graph: &'g Graph, name: &str, dtype: Dtype) -> Option<Tensor<'g>> {
+        self.has(name).then(|| self.tensor(graph, name, dtype, &[1]))
+    }
+}
+
+/// A model folder with its model: config read, weights not yet.
+pub struct Loaded {
+    /// The folder.
+    pub folder: ModelFolder,
+    /// The model.
+    pub model: &'static Model,
+}
+
+impl Loaded {
+    /// Opens a folder and finds its model.
+    pub fn open(path: &std::path::Path) -> Result<Loaded> {
+        let folder = ModelFolder::open(path)?;
+        let model = named(folder.architecture())?;
+        Ok(Loaded { folder, model })
+    }
+
+    /// The graph for `inputs`. `keys` are the checkpoint's, when there is one.
+    pub fn graph(&self, inputs: &Inputs, keys: Option<Vec<String>>) -> Result<Arc<FixedGraph>> {
+        build(self.model, &self.folder.config(), inputs, keys)
+    }
+
+    /// The checkpoint's weights for `graph`, and notices about tensors nobody uses.
+    pub fn weights(&self, checkpoint: &Checkpoint, graph: &FixedGraph) -> Result<(Arc<Weights>, Vec<String>)> {
+        let wanted: Vec<(String, Spec)> = graph.weights().map(|(k, s)| (k.to_owned(), s.clone())).collect();
+        let found = checkpoint.resolve(&wanted, self.model.prefixes, self.model.ignorable)?;
+        let mut tensors = vec![];
+        for ((key, spec), name) in wanted.iter().zip(&found.names) {
+            tensors.push((key.clone(), checkpoint.load_as(name, spec.dtype)?));
+        }
+        let mut notices = checkpoint.notices().to_vec();
+        if !found.unused.is_empty() {
+            notices.push(format!(
+                "{} tensors of the checkpoint are not used: {}",
+                found.unused.len(),
+                found.unused.join(", ")
+            ));
+        }
+        Ok((Arc::new(Weights::new(tensors)), notices))
+    }
+}
+
+/// Builds a model's graph.
+pub fn build(model: &Model, config: &Config, inputs: &Inputs, keys: Option<Vec<String>>) -> Result<Arc<FixedGraph>> {
+    let graph = keys.map_or_else(Graph::new, Graph::with_keys);
+    (model.build)(&graph, config, inputs);
+    config.finish()?;
+    let graph = graph.build()?;
+    if let Some(given) = &inputs.given {
+        let known: Vec<_> = graph.inputs().map(|(n, _)| n.to_owned()).collect();
+        if let Some(extra) = given.keys().find(|n| !known.contains(n)) {
+            return Err(Error::tensor(extra, format!("is no input of {}; it has {}", model.name, known.join(", "))));
+        }
+    }
+    Ok(Arc::new(graph))
+}
+
+/// Random weights for a graph (`--random SEED`).
+pub fn random_weights(graph: &FixedGraph, seed: u64) -> Arc<Weights> {
+    Arc::new(Weights::random(graph, seed))
+}

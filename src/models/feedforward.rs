@@ -1,0 +1,3 @@
+//! Feed-forward networks.
+
+pub mod mlp;

@@ -1,0 +1,169 @@
+//! What follows a kernel moves into it: bias, scale, activation and residual into the epilogue of matmul
+//! and conv, an activation into a norm, an inference batch norm into the weights of the conv before it.
+
+use std::collections::HashMap;
+
+use super::{Draft, Fold, Op};
+use crate::graph::{Source, ValueId};
+use crate::kernel::{Operand, Role, Value};
+use crate::shape::Layout;
+use crate::tensor::Dtype;
+
+/// Fuses until nothing changes. Every fused operation keeps the list of nodes it stands for.
+pub(super) fn epilogues(draft: &mut Draft) {
+    loop {
+        let uses = uses(draft);
+        let pair = (0..draft.ops.len()).find_map(|b| {
+            let (a, port) = producer(draft, b, &uses)?;
+            fused(draft, a, b, port).map(|op| (a, b, op))
+        });
+        let Some((a, b, op)) = pair else { return };
+        // At the place of `b`: everything it reads is there.
+        draft.ops[b] = op;
+        draft.ops.remove(a);
+    }
+}
+
+/// How often each value is read, by operations, results and scans.
+fn uses(draft: &Draft) -> HashMap<ValueId, usize> {
+    let mut uses = HashMap::new();
+    let scans = draft.graph.scans.iter().flat_map(|s| {
+        let carried = s.carries.iter().flat_map(|c| [c.initial, c.next]);
+        carried.chain(s.slices.iter().map(|x| x.0)).chain(s.outputs.iter().map(|x| x.0))
+    });
+    let results = draft.graph.outputs.iter().map(|o| o.value);
+    let inputs = draft.ops.iter().flat_map(|o| o.inputs.iter().flatten().copied());
+    for value in inputs.chain(results).chain(scans) {
+        *uses.entry(draft.resolve(value)).or_insert(0) += 1;
+    }
+    uses
+}
+
+/// The operation before `b` whose first output only `b` reads, dense, and `b`'s port that reads it.
+fn producer(draft: &Draft, b: usize, uses: &HashMap<ValueId, usize>) -> Option<(usize, usize)> {
+    let op = &draft.ops[b];
+    if matches!(op.call.kernel.fusion.role, Role::None) {
+        return None;
+    }
+    (0..op.inputs.len()).find_map(|port| {
+        let value = op.inputs[port]?;
+        let layout = &op.call.inputs[port].as_ref()?.layout;
+        let a = draft.ops[..b].iter().position(|o| o.outputs[0] == value)?;
+        let before = &draft.ops[a];
+        let whole = layout.is_contiguous() && layout.len() == draft.specs[value].len();
+        let fits = before.call.kernel.fusion.epilogue.is_some()
+            && before.call.kernel.in_place.is_none()
+            && before.scan == op.scan
+            && uses.get(&value) == Some(&1)
+            && whole
+            && op.call.outputs[0].len() == layout.len()
+            && !state_changes(draft, a, b);
+        fits.then_some((a, port))
+    })
+}
+
+/// True if an operation between `a` and `b` updates a state that `a` reads.
+fn state_changes(draft: &Draft, a: usize, b: usize) -> bool {
+    let reads = &draft.ops[a].inputs;
+    draft.ops[a + 1..b]
+        .iter()
+        .any(|op| op.call.kernel.in_place.is_some_and(|(_, port)| reads.contains(&op.inputs[port])))
+}
+
+/// `a` with `b` in its epilogue, if it has room.
+fn fused(draft: &mut Draft, a: usize, b: usize, port: usize) -> Option<Op> {
+    let (mut op, next) = (draft.ops[a].clone(), draft.ops[b].clone());
+    let epilogue = op.call.kernel.fusion.epilogue?;
+    let is_none = |op: &Op, name: &str| matches!(op.call.params.get(name), Some(Value::Text(t)) if t == "none");
+    let has = |p: Option<usize>| p.is_some_and(|p| op.inputs[p].is_some());
+    let plain = is_none(&op, "activation");
+    let open_out = is_none(&op, "activation_out");
+    let (bias, residual) = (has(epilogue.bias), has(epilogue.residual));
+    let same_shape = next.call.shape(port) == op.call.out(0);
+    match next.call.kernel.fusion.role {
+        Role::None => return None,
+        Role::Activation => {
+            let name = Value::from(next.call.kernel.name);
+            if plain && !residual && open_out {
+                op.call.params.set("activation", name);
+            } else if residual && open_out {
+                op.call.params.set("activation_out", name);
+            } else {
+                return None;
+            }
+        }
+        Role::Add => {
+            let other = 1 - port;
+            let (value, operand) = (next.inputs[other]?, next.call.inputs[other].clone()?);
+            if value == op.outputs[0] || !same_shape || operand.dtype != Dtype::F32 {
+                return None;
+            }
+            if let (Some(p), false, true, false) = (epilogue.bias, bias, plain, residual)
+                && open_out
+                && let Some(layout) = bias_layout(&operand.layout, epilogue.bias_axis_from_end)
+            {
+                op.inputs[p] = Some(value);
+                op.call.inputs[p] = Some(Operand { dtype: Dtype::F32, layout });
+            } else if let (Some(p), false, true) = (epilogue.residual, residual, open_out)
+                && operand.layout.is_contiguous()
+                && operand.layout.shape == op.call.out(0)
+            {
+                op.inputs[p] = Some(value);
+                op.call.inputs[p] = Some(operand);
+            } else {
+                return None;
+            }
+        }
+        Role::Mul => {
+            let other = 1 - port;
+            let value = next.inputs[other]?;
+            let Source::Constant(table) = &draft.graph.values.get(value)?.source else { return None };
+            if !epilogue.scale || table.len() != 1 || bias || residual || !plain || !open_out {
+                return None;
+            }
+            let scale = op.call.float("scale") * table.to_f64()[0];
+            op.call.params.set("scale", Value::Float(scale));
+        }
+        Role::ChannelAffine(_) => fold(draft, &mut op, &next, port, plain && open_out && !residual)?,
+    }
+    op.outputs[0] = next.outputs[0];
+    op.nodes.extend(&next.nodes);
+    Some(op)
+}
+
+/// The layout of a bias along one axis of the output, if `layout` repeats along all others.
+fn bias_layout(layout: &Layout, axis_from_end: usize) -> Option<Layout> {
+    let axis = layout.shape.len().checked_sub(axis_from_end)?;
+    let repeats = (0..layout.shape.len()).all(|a| a == axis || layout.shape[a] == 1 || layout.strides[a] == 0);
+    let dense = layout.offset == 0 && (layout.strides[axis] == 1 || layout.shape[axis] == 1);
+    (repeats && dense).then(|| Layout::contiguous(&[layout.shape[axis]]))
+}
+
+/// Replaces `op`'s weight and bias by ones with `next`'s per-channel scale and shift folded in.
+fn fold(draft: &mut Draft, op: &mut Op, next: &Op, port: usize, open: bool) -> Option<()> {
+    let epilogue = op.call.kernel.fusion.epilogue?;
+    let (w, b) = (epilogue.fold?, epilogue.bias?);
+    let is_weight = |v: ValueId| matches!(draft.graph.values.get(v).map(|v| &v.source), Some(Source::Weight(_)));
+    let only_weights = (0..next.inputs.len()).all(|p| p == port || next.inputs[p].is_none_or(is_weight));
+    let own = is_weight(op.inputs[w]?) && op.inputs[b].is_none_or(is_weight);
+    let whole = op.call.input(w).layout.is_contiguous() && op.call.float("scale") == 1.0;
+    if !open || port != 0 || !only_weights || !own || !whole {
+        return None;
+    }
+    let channels = op.call.shape(w)[0];
+    let shape = op.call.shape(w).to_vec();
+    let mut add = |base: Option<ValueId>, shape: &[usize], bias: bool| {
+        let value = draft.new_value(Dtype::F32, shape);
+        let mut inputs = next.inputs.clone();
+        inputs[0] = None;
+        draft.folds.push(Fold { base, affine: next.call.clone(), inputs, bias, channels });
+        draft.folded.insert(value, draft.folds.len() - 1);
+        value
+    };
+    let weight = add(op.inputs[w], &shape, false);
+    let bias = add(op.inputs[b], &[channels], true);
+    op.inputs[w] = Some(weight);
+    op.inputs[b] = Some(bias);
+    op.call.inputs[b] = Some(Operand { dtype: Dtype::F32, layout: Layout::contiguous(&[channels]) });
+    Some(())
+}

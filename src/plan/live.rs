@@ -1,0 +1,136 @@
+//! Which nodes a plan needs: dead ones are dropped, equal ones shared.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use super::{Draft, Op};
+use crate::graph::{FixedGraph, Source, ValueId};
+use crate::tensor::Dtype;
+
+/// The live operations of `graph`, in order of construction.
+pub(super) fn draft(graph: &Arc<FixedGraph>) -> Draft {
+    let live = live_nodes(graph);
+    let mut draft = Draft {
+        graph: graph.clone(),
+        ops: vec![],
+        specs: graph.values.iter().map(|v| v.spec.clone()).collect(),
+        folds: vec![],
+        folded: HashMap::new(),
+        alias: equal_constants(graph),
+    };
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    for (n, node) in graph.nodes.iter().enumerate().filter(|(n, _)| live.contains(n)) {
+        let inputs: Vec<_> = node.inputs.iter().map(|v| v.map(|v| draft.resolve(v))).collect();
+        let scan = graph.scan_of(n);
+        let leaves_step = scan.is_some_and(|s| {
+            let scan = &graph.scans[s];
+            let leaving = scan.carries.iter().map(|c| c.next).chain(scan.outputs.iter().map(|o| o.0));
+            leaving.into_iter().any(|v| node.outputs.contains(&v))
+        });
+        let key =
+            format!("{} {scan:?} {inputs:?} {:?} {:?}", node.call.kernel.name, node.call.inputs, node.call.params);
+        if node.call.kernel.in_place.is_none() && !leaves_step {
+            if let Some(&first) = seen.get(&key) {
+                for (a, b) in node.outputs.iter().zip(draft.ops[first].outputs.clone()) {
+                    draft.alias.insert(*a, b);
+                }
+                continue;
+            }
+            seen.insert(key, draft.ops.len());
+        }
+        draft.ops.push(Op {
+            call: node.call.clone(),
+            inputs,
+            outputs: node.outputs.clone(),
+            nodes: vec![n],
+            scan,
+            at: node.at.clone(),
+            how: "",
+        });
+    }
+    draft
+}
+
+/// Nodes that a result or a state depends on.
+fn live_nodes(graph: &FixedGraph) -> HashSet<usize> {
+    let mut live = HashSet::new();
+    let mut stack: Vec<ValueId> = graph.outputs.iter().map(|o| o.value).collect();
+    let mut visit = |n: usize, stack: &mut Vec<ValueId>| {
+        if live.insert(n) {
+            stack.extend(graph.nodes[n].inputs.iter().flatten());
+        }
+    };
+    for (n, node) in graph.nodes.iter().enumerate() {
+        if node.call.kernel.in_place.is_some() {
+            visit(n, &mut stack);
+        }
+    }
+    let mut scans = HashSet::new();
+    while let Some(value) = stack.pop() {
+        let scan = match graph.values[value].source {
+            Source::Node { node, .. } | Source::Updated { node, .. } => {
+                visit(node, &mut stack);
+                graph.scan_of(node)
+            }
+            Source::Carry { scan, .. }
+            | Source::Slice { scan, .. }
+            | Source::Final { scan, .. }
+            | Source::Stacked { scan, .. } => Some(scan),
+            _ => None,
+        };
+        // A scan lives as a whole.
+        if let Some(scan) = scan.filter(|s| scans.insert(*s)) {
+            let scan = &graph.scans[scan];
+            scan.body.clone().for_each(|n| visit(n, &mut stack));
+            stack.extend(scan.carries.iter().map(|c| c.initial));
+            stack.extend(scan.slices.iter().map(|s| s.0));
+        }
+    }
+    live
+}
+
+/// Constants with equal bits stand for the first of them.
+fn equal_constants(graph: &FixedGraph) -> HashMap<ValueId, ValueId> {
+    let mut first: HashMap<(Dtype, &[usize], &[u8]), ValueId> = HashMap::new();
+    let mut alias = HashMap::new();
+    for (id, value) in graph.values.iter().enumerate() {
+        if let Source::Constant(table) = &value.source {
+            let key = (table.dtype(), table.shape(), table.bytes());
+            if let Some(&same) = first.get(&key) {
+                alias.insert(id, same);
+            } else {
+                first.insert(key, id);
+            }
+        }
+    }
+    alias
+}
+
+/// Keeps a weight as f16 where every port that reads it can.
+pub(super) fn narrow_weights(draft: &mut Draft) {
+    let graph = draft.graph.clone();
+    for (id, value) in graph.values.iter().enumerate() {
+        let narrow = matches!(value.source, Source::Weight(_)) && value.spec.dtype == Dtype::F32;
+        let folded = draft.folds.iter().any(|f| f.base == Some(id) || f.inputs.contains(&Some(id)));
+        let reads = |op: &Op, p: usize| op.inputs[p] == Some(id);
+        let can = |op: &Op| {
+            (0..op.inputs.len()).filter(|&p| reads(op, p)).all(|p| {
+                let (port, layout) = (op.call.kernel.inputs[p], &op.call.input(p).layout);
+                port.dtypes.contains(&Dtype::F16) && (port.strided || layout.is_contiguous())
+            })
+        };
+        if !narrow || folded || !draft.ops.iter().all(can) {
+            continue;
+        }
+        draft.specs[id].dtype = Dtype::F16;
+        for op in &mut draft.ops {
+            for p in 0..op.inputs.len() {
+                if reads(op, p)
+                    && let Some(operand) = &mut op.call.inputs[p]
+                {
+                    operand.dtype = Dtype::F16;
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Walks a graph on the CPU with the f64 references: the oracle of every test, and the runner of last
+//! resort on a machine without an adapter. It never sees a plan.
+
+use std::collections::{BTreeMap, HashMap};
+
+use crate::check::Tol;
+use crate::error::{Error, Result};
+use crate::graph::{FixedGraph, Node, Source, ValueId};
+use crate::kernel::{Call, Operand, Ref};
+use crate::shape::{Dims, Layout};
+use crate::store::Weights;
+use crate::tensor::HostTensor;
+
+/// States of a reference run, by name.
+pub type States = HashMap<String, Vec<f64>>;
+
+/// Runs `graph` in f64 and returns its results, rounded to their dtypes.
+pub fn run(
+    graph: &FixedGraph,
+    weights: &Weights,
+    inputs: &BTreeMap<String, HostTensor>,
+    states: &mut States,
+) -> Result<Vec<(String, HostTensor)>> {
+    let mut walk = Walk { graph, weights, inputs, states, values: HashMap::new(), readers: readers(graph) };
+    let mut n = 0;
+    while n < graph.nodes.len() {
+        n = match graph.scans.iter().position(|s| s.body.start == n) {
+            Some(scan) => walk.scan(scan)?,
+            None => walk.node(n)?,
+        };
+    }
+    let result = |o: &crate::graph::Output| {
+        let spec = &graph.values[o.value].spec;
+        let values = walk.values.get(&o.value).ok_or_else(|| Error::tensor(&o.name, "was never computed"))?;
+        Ok((o.name.clone(), HostTensor::from_f64(spec.dtype, &spec.shape, values)))
+    };
+    graph.outputs.iter().map(result).collect()
+}
+
+/// How many nodes, scans and results read each value; what nobody reads any more is dropped.
+fn readers(graph: &FixedGraph) -> HashMap<ValueId, usize> {
+    let mut readers = HashMap::new();
+    let scans = graph.scans.iter().flat_map(|s| {
+        let carried = s.carries.iter().flat_map(|c| [c.initial, c.next]);
+        carried.chain(s.slices.iter().map(|x| x.0)).chain(s.outputs.iter().map(|x| x.0))
+    });
+    let reads = graph.nodes.iter().flat_map(|n| n.inputs.iter().flatten().copied());
+    for value in reads.chain(scans).chain(graph.outputs.iter().map(|o| o.value)) {
+        *readers.entry(value).or_insert(0) += 1;
+    }
+    readers
+}
+
+struct Walk<'a> {
+    graph: &'a FixedGraph,
+    weights: &'a Weights,
+    inputs: &'a BTreeMap<String, HostTensor>,
+    states: &'a mut States,
+    values: HashMap<ValueId, Vec<f64>>,
+    readers: HashMap<ValueId, usize>,
+}
+
+impl Walk<'_> {
+    /// The values behind `id`, widened when they are first read.
+    fn value(&mut self, id: ValueId) -> Result<&[f64]> {
+        if !self.values.contains_key(&id) {
+            let info = &self.graph.values[id];
+            let values = match &info.source {
+                Source::Input(name) => {
+                    let tensor = self.inputs.get(name).ok_or_else(|| Error::tensor(name, "the input is missing"))?;
+                    if tensor.shape() != info.spec.shape || tensor.dtype() != info.spec.dtype {
+                        let found = format!("{} {}", tensor.dtype(), Dims(tensor.shape()));
+                        return Err(Error::tensor(
+                            name,
+                            format!("is {found}, expected {} {}", info.spec.dtype, Dims(&info.spec.shape)),
+                        ));
+                    }
+                    tensor.to_f64()
+                }
+                Source::Weight(key) => {
+                    let tensor = self.weights.get(key)?;
+                    if tensor.shape() != info.spec.shape {
+                        let message = format!(
+                            "the weight is {}, and the model uses {}",
+                            Dims(tensor.shape()),
+                            Dims(&info.spec.shape)
+                        );
+                        return Err(Error::tensor(key, message));
+                    }
+                    tensor.to_f64()
+                }
+                Source::State(name) => self.states.get(name).cloned().unwrap_or_else(|| vec![0.0; info.spec.len()]),
+                Source::Constant(table) => table.to_f64(),
+                other => panic!("bug: {other:?} is read before it is written"),
+            };
+            self.values.insert(id, values);
+        }
+        Ok(&self.values[&id])
+    }
+
+    fn node(&mut self, n: usize) -> Result<usize> {
+        let node = &self.graph.nodes[n];
+        let mut gathered = vec![];
+        for (value, operand) in node.inputs.iter().zip(&node.call.inputs) {
+            gathered.push(match (value, operand) {
+                (Some(v), Some(o)) => Some(gather(self.value(*v)?, &o.layout)),
+                _ => None,
+            });
+        }
+        let outputs = call_reference(&dense(&node.call), &gathered, Tol::GOLD);
+        self.keep(node, outputs);
+        if self.graph.scan_of(n).is_none() {
+            for v in node.inputs.iter().flatten() {
+                self.done_with(*v);
+            }
+        }
+        Ok(n + 1)
+    }
+
+    fn keep(&mut self, node: &Node, outputs: Vec<Vec<f64>>) {
+        for (&id, values) in node.outputs.iter().zip(outputs) {
+            if let Source::Updated { before, .. } = self.graph.values[id].source {
+                let mut state = before;
+                while let Source::Updated { before, .. } = self.graph.values[state].source {
+                    state = before;
+                }
+                if let Source::State(name) = &self.graph.values[state].source {
+                    self.states.insert(name.clone(), values.clone());
+                }
+            }
+            self.values.insert(id, values);
+        }
+    }
+
+    fn done_with(&mut self, id: ValueId) {
+        if let Some(left) = self.readers.get_mut(&id) {
+            *left -= 1;
+            if *left == 0 {
+                self.values.remove(&id);
+            }
+        }
+    }
+
+    fn scan(&mut self, index: usize) -> Result<usize> {
+        let scan = &self.graph.scans[index];
+        for c in &scan.carries {
+            let initial = self.value(c.initial)?.to_vec();
+            self.values.insert(c.current, initial);
+        }
+        let mut stacked: Vec<Vec<f64>> =
+            scan.outputs.iter().map(|&(_, s)| vec![0.0; self.graph.values[s].spec.len()]).collect();
+        for step in 0..scan.steps {
+            let t = if scan.reverse { scan.steps - 1 - step } else { step };
+            for &(whole, slice) in &scan.slices {
+                let n = self.graph.values[slice].spec.len();
+                let part = self.value(whole)?[t * n..(t + 1) * n].to_vec();
+                self.values.insert(slice, part);
+            }
+            for n in scan.body.clone() {
+                self.node(n)?;
+            }
+            for (&(made, _), all) in scan.outputs.iter().zip(&mut stacked) {
+                let n = self.graph.values[made].spec.len();
+                all[t * n..(t + 1) * n].copy_from_slice(&self.values[&made]);
+            }
+            for c in &scan.carries {
+                let next = self.values[&c.next].clone();
+                self.values.insert(c.current, next);
+            }
+        }
+        for c in &scan.carries {
+            let last = self.values[&c.current].clone();
+            self.values.insert(c.last, last);
+        }
+        for (&(_, id), all) in scan.outputs.iter().zip(stacked) {
+            self.values.insert(id, all);
+        }
+        Ok(scan.body.end)
+    }
+}
+
+/// The elements of a view, row-major.
+pub(crate) fn gather(values: &[f64], layout: &Layout) -> Vec<f64> {
+    if layout.is_dense() {
+        return values[layout.offset..layout.offset + layout.len()].to_vec();
+    }
+    layout.indices().map(|i| values[i]).collect()
+}
+
+/// The call with dense inputs: what its reference sees.
+pub(crate) fn dense(call: &Call) -> Call {
+    let mut call = call.clone();
+    for operand in call.inputs.iter_mut().flatten() {
+        *operand = Operand { dtype: operand.dtype, layout: Layout::contiguous(&operand.layout.shape) };
+    }
+    call
+}
+
+/// The reference of one call on gathered inputs.
+pub(crate) fn call_reference(call: &Call, inputs: &[Option<Vec<f64>>], tol: Tol) -> Vec<Vec<f64>> {
+    let views: Vec<Option<&[f64]>> = inputs.iter().map(Option::as_deref).collect();
+    let outputs = (call.kernel.reference)(&Ref { call, inputs: &views, tol });
+    assert_eq!(
+        outputs.len(),
+        call.outputs.len(),
+        "bug: the reference of {} returns another number of outputs",
+        call.kernel.name
+    );
+    for (o, spec) in outputs.iter().zip(&call.outputs) {
+        assert_eq!(
+            o.len(),
+            spec.len(),
+            "bug: the reference of {} returns another number of elements",
+            call.kernel.name
+        );
+    }
+    outputs
+}
+
+/// The bounds of one call's outputs.
+pub(crate) fn call_bound(call: &Call, inputs: &[Option<Vec<f64>>], outputs: &[Vec<f64>], tol: Tol) -> Vec<Vec<f64>> {
+    let views: Vec<Option<&[f64]>> = inputs.iter().map(Option::as_deref).collect();
+    (call.kernel.bound)(&Ref { call, inputs: &views, tol }, outputs)
+}

@@ -1,0 +1,353 @@
+//! Runs a plan: pipelines, parameters and bind groups are made once; a run is one compute pass and one
+//! submission, and makes no object of the driver.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, mpsc};
+
+use crate::device::{Device, Pipeline};
+use crate::error::{Error, Result};
+use crate::graph::{Source, ValueId};
+use crate::kernel::Spec;
+use crate::plan::{BufferKind, Place, Plan};
+use crate::shader::Access;
+use crate::shape::Dims;
+use crate::store::{Store, write};
+use crate::tensor::{Dtype, HostTensor};
+
+/// Written into guards; no kernel produces it by accident (a quiet NaN with a payload).
+const CANARY: u32 = 0x7fc0_dead;
+
+/// How shaders are compiled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Checks {
+    /// Built-in shaders without bounds checks, all others with them.
+    #[default]
+    Earned,
+    /// All with bounds checks.
+    On,
+}
+
+struct Recorded {
+    pipeline: Arc<Pipeline>,
+    group: wgpu::BindGroup,
+    grid: [u32; 3],
+}
+
+/// A plan with its buffers on a device.
+///
+/// Runners on one [`Store`] share weights and states. A runner itself is used by one thread at a time.
+pub struct Runner {
+    device: Arc<Device>,
+    plan: Arc<Plan>,
+    buffers: Vec<wgpu::Buffer>,
+    recorded: Vec<Recorded>,
+    inputs: HashMap<String, (Spec, Option<usize>)>,
+    staging: wgpu::Buffer,
+    /// The number of the last run, written by the host and copied by the device: a read-back that does not
+    /// carry it is not a result.
+    stamp: [wgpu::Buffer; 2],
+    epoch: AtomicU32,
+}
+
+const STAMP_BYTES: u64 = 4;
+
+impl Runner {
+    /// Compiles `plan` on the store's device and uploads the weights it uses.
+    pub fn new(store: &Arc<Store>, plan: &Arc<Plan>) -> Result<Runner> {
+        Runner::with(store, plan, Checks::Earned)
+    }
+
+    /// Like [`Runner::new`], choosing bounds checks.
+    pub fn with(store: &Arc<Store>, plan: &Arc<Plan>, checks: Checks) -> Result<Runner> {
+        let device = store.device().clone();
+        let buffers = plan.buffers.iter().map(|b| make_buffer(store, plan, b)).collect::<Result<Vec<_>>>()?;
+        let recorded = record(&device, plan, &buffers, checks)?;
+        let mut inputs: HashMap<_, _> = plan.graph.inputs().map(|(n, s)| (n.to_owned(), (s.clone(), None))).collect();
+        for (i, buffer) in plan.buffers.iter().enumerate() {
+            if let BufferKind::Input(name) = &buffer.kind {
+                inputs.insert(name.clone(), (buffer.spec.clone(), Some(i)));
+            }
+        }
+        let largest = plan.results.iter().map(|(_, v)| plan.specs[*v].bytes()).max().unwrap_or(0);
+        let copy = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+        let staging = device.buffer(
+            "read-back",
+            largest + STAMP_BYTES,
+            wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+        )?;
+        let stamp = [device.buffer("stamp", STAMP_BYTES, copy)?, device.buffer("stamp", STAMP_BYTES, copy)?];
+        Ok(Runner { device, plan: plan.clone(), buffers, recorded, inputs, staging, stamp, epoch: AtomicU32::new(0) })
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// Gives the input `name` its values.
+    pub fn upload(&self, name: &str, tensor: &HostTensor) -> Result<()> {
+        let Some((spec, buffer)) = self.inputs.get(name) else {
+            let mut known: Vec<_> = self.inputs.keys().map(String::as_str).collect();
+            known.sort_unstable();
+            return Err(Error::tensor(name, format!("is no input of the model; it has {}", known.join(", "))));
+        };
+        if tensor.shape() != spec.shape || tensor.dtype() != spec.dtype {
+            let found = format!("{} {}", tensor.dtype(), Dims(tensor.shape()));
+            return Err(Error::tensor(name, format!("is {found}, expected {} {}", spec.dtype, Dims(&spec.shape))));
+        }
+        match buffer {
+            Some(i) => write(&self.device, &self.buffers[*i], tensor.bytes()),
+            None => Ok(()),
+        }
+    }
+
+    /// One run: one compute pass, one submission. Returns before it is finished.
+    pub fn run(&self) -> Result<()> {
+        let epoch = self.epoch.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let commands = self.device.guarded("recording a run", || {
+            self.device.queue.write_buffer(&self.stamp[0], 0, &epoch.to_le_bytes());
+            let mut encoder =
+                self.device.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("run") });
+            {
+                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+                self.recorded.iter().for_each(|r| dispatch(&mut pass, r));
+            }
+            encoder.copy_buffer_to_buffer(&self.stamp[0], 0, &self.stamp[1], 0, STAMP_BYTES);
+            encoder.finish()
+        })?;
+        self.device.submit(commands).map(|_| ())
+    }
+
+    /// The result `name` of the last run; waits for it.
+    pub fn read(&self, name: &str) -> Result<HostTensor> {
+        let found = self.plan.results.iter().find(|(n, _)| n == name);
+        let (_, value) = found.ok_or_else(|| Error::tensor(name, "is no output of the model"))?;
+        self.read_from(*value, &self.staging)
+    }
+
+    /// All results of the last run, by name.
+    pub fn read_all(&self) -> Result<Vec<(String, HostTensor)>> {
+        self.plan.results.iter().map(|(name, _)| Ok((name.clone(), self.read(name)?))).collect()
+    }
+
+    /// Any value of the plan that is still in memory, for `verify`; makes a staging buffer. `place` names
+    /// another place than the value's own (a step of a scan).
+    pub fn read_value(&self, value: ValueId, place: Option<&Place>) -> Result<HostTensor> {
+        let spec = &self.plan.specs[value];
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        let staging = self.device.buffer("read-back", spec.bytes() + STAMP_BYTES, usage)?;
+        match place {
+            Some(place) => {
+                let bytes = self.fetch(place, spec.bytes(), &staging)?;
+                Ok(HostTensor::from_bytes(spec.dtype, &spec.shape, &bytes))
+            }
+            None => self.read_from(value, &staging),
+        }
+    }
+
+    fn read_from(&self, value: ValueId, staging: &wgpu::Buffer) -> Result<HostTensor> {
+        let spec = &self.plan.specs[value];
+        let place = self
+            .plan
+            .places
+            .get(&value)
+            .ok_or_else(|| Error::tensor(format!("value {value}"), "is not kept by this plan"))?;
+        let bytes = self.fetch(place, spec.bytes(), staging)?;
+        Ok(HostTensor::from_bytes(spec.dtype, &spec.shape, &bytes))
+    }
+
+    fn fetch(&self, place: &Place, bytes: u64, staging: &wgpu::Buffer) -> Result<Vec<u8>> {
+        let commands = self.device.guarded("recording a read-back", || {
+            let mut encoder =
+                self.device.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read") });
+            encoder.copy_buffer_to_buffer(&self.buffers[place.buffer], place.offset, staging, 0, bytes);
+            encoder.copy_buffer_to_buffer(&self.stamp[1], 0, staging, bytes, STAMP_BYTES);
+            encoder.finish()
+        })?;
+        let submitted = self.device.submit(commands)?;
+        let (send, receive) = mpsc::channel();
+        self.device.guarded("mapping a result", || {
+            staging.slice(..bytes + STAMP_BYTES).map_async(wgpu::MapMode::Read, move |r| {
+                let _ = send.send(r);
+            });
+        })?;
+        self.device.wait(submitted)?;
+        match receive.try_recv() {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => return Err(Error::Driver { call: "mapping a result".into(), message: e.to_string() }),
+            Err(_) => return Err(Error::DeviceLost("a result was never mapped".into())),
+        }
+        let data = self.device.guarded("reading a result", || {
+            let view = staging.slice(..bytes + STAMP_BYTES).get_mapped_range();
+            let data = view.map(|view| view.to_vec());
+            staging.unmap();
+            data
+        })?;
+        let data = data.map_err(|e| Error::Driver { call: "reading a result".into(), message: e.to_string() })?;
+        let (result, stamp) = data.split_at(bytes as usize);
+        if stamp != self.epoch.load(Ordering::Relaxed).to_le_bytes() {
+            return Err(Error::DeviceLost("the last run did not finish".into()));
+        }
+        Ok(result.to_vec())
+    }
+
+    /// A run for tests: before every operation all it writes is filled with `poison`, and guards with
+    /// canaries; afterwards a canary that changed is an error naming the operation. Needs a plan with a
+    /// guard and without reuse.
+    pub fn run_guarded(&self, poison: u32) -> Result<()> {
+        let epoch = self.epoch.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        write(&self.device, &self.stamp[1], &epoch.to_le_bytes())?;
+        let mut first = 0;
+        while first < self.recorded.len() {
+            let op = self.plan.dispatches[first].op;
+            let end =
+                (first..self.recorded.len()).find(|&d| self.plan.dispatches[d].op != op).unwrap_or(self.recorded.len());
+            let kernel = self.plan.ops[op].call.kernel;
+            for bound in self.plan.dispatches[first..end].iter().flat_map(|d| &d.bindings) {
+                let Some(place) = bound.place.filter(|_| bound.access == Access::ReadWrite) else { continue };
+                let state = kernel.in_place.is_some_and(|(_, port)| kernel.port(&bound.name) == Some(port));
+                self.poison(&place, (!state).then_some(poison))?;
+            }
+            let commands = self.device.guarded("recording a run", || {
+                let mut encoder =
+                    self.device.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("guarded") });
+                {
+                    let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+                    self.recorded[first..end].iter().for_each(|r| dispatch(&mut pass, r));
+                }
+                encoder.finish()
+            })?;
+            self.device.submit(commands)?;
+            first = end;
+        }
+        self.check_canaries()
+    }
+
+    /// Fills a binding with `poison` (if given) and its guard with canaries.
+    fn poison(&self, place: &Place, poison: Option<u32>) -> Result<()> {
+        let guard = self.plan.guard;
+        let body = ((place.bytes - guard) / 4) as usize;
+        if let Some(word) = poison {
+            write_at(&self.device, &self.buffers[place.buffer], place.offset, &vec![word; body])?;
+        }
+        write_at(
+            &self.device,
+            &self.buffers[place.buffer],
+            place.offset + place.bytes - guard,
+            &vec![CANARY; (guard / 4) as usize],
+        )
+    }
+
+    fn check_canaries(&self) -> Result<()> {
+        let guard = self.plan.guard;
+        let staging = self.device.buffer(
+            "read-back",
+            guard + STAMP_BYTES,
+            wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
+        )?;
+        let mut seen = vec![];
+        for d in &self.plan.dispatches {
+            for bound in d.bindings.iter().filter(|b| b.access == Access::ReadWrite) {
+                let Some(place) = bound.place.filter(|p| !seen.contains(&p.buffer)) else { continue };
+                seen.push(place.buffer);
+                let tail = Place { offset: place.offset + place.bytes - guard, ..place };
+                let words: Vec<u32> = bytemuck::pod_collect_to_vec(&self.fetch(&tail, guard, &staging)?);
+                if let Some(at) = words.iter().position(|&w| w != CANARY) {
+                    let label = self.plan.ops[d.op].label();
+                    return Err(Error::Mismatch(format!(
+                        "{label}: wrote {:#010x} to word {at} past the end of '{}'",
+                        words[at], bound.name
+                    )));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn write_at(device: &Device, buffer: &wgpu::Buffer, offset: u64, words: &[u32]) -> Result<()> {
+    device.guarded("an upload", || device.queue.write_buffer(buffer, offset, bytemuck::cast_slice(words)))
+}
+
+fn dispatch(pass: &mut wgpu::ComputePass<'_>, r: &Recorded) {
+    pass.set_pipeline(&r.pipeline.raw);
+    pass.set_bind_group(0, &r.group, &[]);
+    pass.dispatch_workgroups(r.grid[0], r.grid[1], r.grid[2]);
+}
+
+fn make_buffer(store: &Arc<Store>, plan: &Plan, buffer: &crate::plan::Buffer) -> Result<wgpu::Buffer> {
+    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+    match &buffer.kind {
+        BufferKind::Weight { key, part } => store.weight(key, *part, &buffer.spec),
+        BufferKind::State(name) => store.state(name, &buffer.spec, buffer.bytes),
+        BufferKind::Folded(i) => store.upload("folded", store.folded(plan, &plan.folds[*i])?.bytes()),
+        BufferKind::Constant(value) => match &plan.graph.values[*value].source {
+            Source::Constant(table) => store.upload("constant", table.bytes()),
+            other => panic!("bug: {other:?} is no constant"),
+        },
+        BufferKind::Input(name) => store.device().buffer(name, buffer.bytes, usage),
+        BufferKind::Slot | BufferKind::Output | BufferKind::Absent => {
+            store.device().buffer("slot", buffer.bytes, usage)
+        }
+    }
+}
+
+/// Pipelines, parameters and bind groups of every dispatch.
+fn record(device: &Arc<Device>, plan: &Plan, buffers: &[wgpu::Buffer], checks: Checks) -> Result<Vec<Recorded>> {
+    let align = u64::from(device.adapter().uniform_alignment.max(16));
+    let mut blocks: Vec<u8> = vec![];
+    let mut at: HashMap<&[u8], u64> = HashMap::new();
+    for d in &plan.dispatches {
+        if !d.params.is_empty() && !at.contains_key(d.params.as_slice()) {
+            at.insert(&d.params, blocks.len() as u64);
+            blocks.extend(&d.params);
+            blocks.resize((blocks.len() as u64).next_multiple_of(align) as usize, 0);
+        }
+    }
+    let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
+    let uniforms = device.buffer("params", (blocks.len() as u64).max(16), usage)?;
+    write(device, &uniforms, &blocks)?;
+    let mut out = vec![];
+    for d in &plan.dispatches {
+        let variant = plan.ops[d.op].variant();
+        let module = plan.shaders.module(variant.shader)?;
+        let pipeline = device.pipeline(&module, d.entry, &d.overrides, checks == Checks::On)?;
+        let entries: Vec<_> = d
+            .bindings
+            .iter()
+            .map(|b| {
+                let (buffer, offset, bytes) = match b.place {
+                    Some(p) => (&buffers[p.buffer], p.offset, p.bytes),
+                    None => (&uniforms, at[d.params.as_slice()], d.params.len() as u64),
+                };
+                let size = std::num::NonZeroU64::new(bytes);
+                wgpu::BindGroupEntry {
+                    binding: b.number,
+                    resource: wgpu::BindingResource::Buffer(wgpu::BufferBinding { buffer, offset, size }),
+                }
+            })
+            .collect();
+        device.count_bind_group();
+        let group = device.guarded(&format!("binding {}", d.entry), || {
+            device.raw.create_bind_group(&wgpu::BindGroupDescriptor {
+                label: Some(d.entry),
+                layout: &pipeline.layout,
+                entries: &entries,
+            })
+        })?;
+        out.push(Recorded { pipeline, group, grid: d.grid });
+    }
+    Ok(out)
+}
+
+/// A check of ids against a table, for programs: a GPU reads zeros beyond a table without a word.
+pub fn ids_in_range(name: &str, ids: &HostTensor, rows: usize) -> Result<()> {
+    if ids.dtype() != Dtype::I32 {
+        return Err(Error::tensor(name, format!("holds {}, not i32 ids", ids.dtype())));
+    }
+    match ids.as_i32()?.iter().find(|&&id| id < 0 || id as usize >= rows) {
+        Some(id) => Err(Error::tensor(name, format!("id {id} is not in 0..{rows}"))),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,230 @@
+//! Weights and states by name: the owner that runners of one device share.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use half::f16;
+
+use crate::device::Device;
+use crate::error::{Error, Result};
+use crate::graph::{FixedGraph, Source};
+use crate::kernel::{Part, Ref, Role, Spec};
+use crate::plan::{Fold, Plan};
+use crate::shape::Dims;
+use crate::tensor::{Data, Dtype, HostTensor};
+
+/// Weights in host memory, by checkpoint key.
+#[derive(Debug, Clone, Default)]
+pub struct Weights {
+    tensors: HashMap<String, Arc<HostTensor>>,
+}
+
+impl Weights {
+    /// From named tensors.
+    pub fn new(tensors: impl IntoIterator<Item = (String, HostTensor)>) -> Weights {
+        Weights { tensors: tensors.into_iter().map(|(k, t)| (k, Arc::new(t))).collect() }
+    }
+
+    /// Seeded stand-ins for a checkpoint: normal with standard deviation 1/√fan_in (0.02 for tables of
+    /// embeddings), ones for scales of norms, zeros for biases. Running variances are ones.
+    pub fn random(graph: &FixedGraph, seed: u64) -> Weights {
+        let mut sorted: Vec<_> = graph.weights().collect();
+        sorted.sort_by_key(|(key, _)| key.to_owned());
+        Weights::new(sorted.into_iter().map(|(key, spec)| (key.to_owned(), random_weight(key, spec, seed))))
+    }
+
+    /// The tensor called `key`.
+    pub fn get(&self, key: &str) -> Result<&Arc<HostTensor>> {
+        self.tensors.get(key).ok_or_else(|| Error::tensor(key, "the weight is not loaded"))
+    }
+
+    /// All keys.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.tensors.keys().map(String::as_str)
+    }
+
+    /// The tensor called `key`, which must have `spec`'s shape.
+    fn shaped(&self, key: &str, spec: &Spec, part: Option<Part>) -> Result<&Arc<HostTensor>> {
+        let tensor = self.get(key)?;
+        let fits = match part {
+            None => tensor.shape() == spec.shape,
+            Some(p) => tensor.shape()[1..] == spec.shape[1..] && p.first + p.rows <= tensor.shape()[0],
+        };
+        if !fits {
+            let message = format!("the weight is {}, and the model uses {}", Dims(tensor.shape()), Dims(&spec.shape));
+            return Err(Error::tensor(key, message));
+        }
+        Ok(tensor)
+    }
+}
+
+fn random_weight(key: &str, spec: &Spec, seed: u64) -> HostTensor {
+    let name = key.rsplit('.').next().unwrap_or(key);
+    let constant = |v: f32| HostTensor::f32(&spec.shape, vec![v; spec.len()]);
+    if name == "running_var" || (spec.shape.len() <= 1 && name == "weight") {
+        return constant(1.0);
+    }
+    if name.contains("bias") || name == "running_mean" {
+        return constant(0.0);
+    }
+    let table = ["wte", "wpe", "embedding"].iter().any(|t| key.contains(t));
+    let fan_in = spec.shape.iter().skip(1).product::<usize>().max(1);
+    let deviation = if table { 0.02 } else { 1.0 / (fan_in as f64).sqrt() };
+    let mut state =
+        key.bytes().fold(seed ^ 0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3));
+    let mut uniform = || {
+        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        ((z ^ (z >> 31)) >> 11) as f64 / (1u64 << 53) as f64
+    };
+    let values = (0..spec.len()).map(|_| {
+        let radius = (-2.0 * (1.0 - uniform()).ln()).sqrt();
+        (deviation * radius * (std::f64::consts::TAU * uniform()).cos()) as f32
+    });
+    HostTensor::f32(&spec.shape, values.collect())
+}
+
+type WeightKey = (String, Option<(usize, usize)>, Dtype);
+
+/// Device buffers of weights and states.
+pub struct Store {
+    device: Arc<Device>,
+    weights: Arc<Weights>,
+    uploaded: Mutex<HashMap<WeightKey, wgpu::Buffer>>,
+    states: Mutex<HashMap<String, (Spec, wgpu::Buffer)>>,
+}
+
+impl Store {
+    /// A store over `weights` on `device`; nothing is uploaded until a runner needs it.
+    pub fn new(device: &Arc<Device>, weights: Arc<Weights>) -> Arc<Store> {
+        let (uploaded, states) = (Mutex::default(), Mutex::default());
+        Arc::new(Store { device: device.clone(), weights, uploaded, states })
+    }
+
+    /// The device.
+    pub fn device(&self) -> &Arc<Device> {
+        &self.device
+    }
+
+    /// The weights in host memory.
+    pub fn weights(&self) -> &Arc<Weights> {
+        &self.weights
+    }
+
+    /// The buffer of a weight, uploaded once.
+    pub(crate) fn weight(&self, key: &str, part: Option<Part>, spec: &Spec) -> Result<wgpu::Buffer> {
+        let id = (key.to_owned(), part.map(|p| (p.first, p.rows)), spec.dtype);
+        let mut uploaded = self.uploaded.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some(buffer) = uploaded.get(&id) {
+            return Ok(buffer.clone());
+        }
+        let tensor = self.weights.shaped(key, spec, part)?;
+        let tensor = converted(tensor, spec.dtype, key)?;
+        let row = tensor.bytes().len() / tensor.shape().first().copied().unwrap_or(1).max(1);
+        let bytes = match part {
+            None => tensor.bytes(),
+            Some(p) => &tensor.bytes()[p.first * row..(p.first + p.rows) * row],
+        };
+        let buffer = self.upload(key, bytes)?;
+        uploaded.insert(id, buffer.clone());
+        Ok(buffer)
+    }
+
+    /// A buffer with `bytes`.
+    pub(crate) fn upload(&self, label: &str, bytes: &[u8]) -> Result<wgpu::Buffer> {
+        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+        let buffer = self.device.buffer(label, (bytes.len() as u64).next_multiple_of(4), usage)?;
+        write(&self.device, &buffer, bytes)?;
+        Ok(buffer)
+    }
+
+    /// The values of a folded weight: `w · scale[channel]`, or `b · scale + shift`.
+    pub(crate) fn folded(&self, plan: &Plan, fold: &Fold) -> Result<HostTensor> {
+        let value = |id: usize| match &plan.graph.values[id].source {
+            Source::Weight(key) => Ok(self.weights.get(key)?.to_f64()),
+            other => panic!("bug: {other:?} was folded"),
+        };
+        let inputs: Vec<Option<Vec<f64>>> =
+            fold.inputs.iter().map(|v| v.map(value).transpose()).collect::<Result<_>>()?;
+        let views: Vec<Option<&[f64]>> = inputs.iter().map(Option::as_deref).collect();
+        let Role::ChannelAffine(rule) = fold.affine.kernel.fusion.role else {
+            panic!("bug: folded a kernel without a rule")
+        };
+        let (scale, shift) = rule(&Ref { call: &fold.affine, inputs: &views, tol: self.device.tol() });
+        let base = fold.base.map(value).transpose()?;
+        if fold.bias {
+            let b = base.unwrap_or_else(|| vec![0.0; fold.channels]);
+            let b: Vec<f64> = (0..fold.channels).map(|c| b[c] * scale[c] + shift[c]).collect();
+            return Ok(HostTensor::from_f64(Dtype::F32, &[fold.channels], &b));
+        }
+        let w = base.expect("bug: a folded weight has a base");
+        let each = w.len() / fold.channels;
+        let w: Vec<f64> = w.iter().enumerate().map(|(i, v)| v * scale[i / each]).collect();
+        Ok(HostTensor::from_f64(Dtype::F32, &[w.len()], &w))
+    }
+
+    /// The buffer of a state, zero at first; `bytes` may exceed the state's own by a guard.
+    pub(crate) fn state(&self, name: &str, spec: &Spec, bytes: u64) -> Result<wgpu::Buffer> {
+        let mut states = self.states.lock().unwrap_or_else(|e| e.into_inner());
+        if let Some((known, buffer)) = states.get(name) {
+            if known != spec || buffer.size() < bytes {
+                let message = format!("the state is {} elsewhere and {} here", Dims(&known.shape), Dims(&spec.shape));
+                return Err(Error::tensor(name, message));
+            }
+            return Ok(buffer.clone());
+        }
+        let buffer = self.upload(name, &vec![0; bytes as usize])?;
+        states.insert(name.to_owned(), (spec.clone(), buffer.clone()));
+        Ok(buffer)
+    }
+
+    /// Gives a state its values (all runners of the store see them).
+    pub fn set_state(&self, name: &str, tensor: &HostTensor) -> Result<()> {
+        let spec = Spec::new(tensor.dtype(), tensor.shape());
+        let buffer = self.state(name, &spec, spec.bytes())?;
+        write(&self.device, &buffer, tensor.bytes())
+    }
+
+    /// Makes every state zero again.
+    pub fn clear_states(&self) -> Result<()> {
+        let states = self.states.lock().unwrap_or_else(|e| e.into_inner());
+        states.values().try_for_each(|(_, buffer)| write(&self.device, buffer, &vec![0; buffer.size() as usize]))
+    }
+}
+
+/// Writes `bytes`, padded to whole words, in pieces that bound the driver's staging memory.
+pub(crate) fn write(device: &Device, buffer: &wgpu::Buffer, bytes: &[u8]) -> Result<()> {
+    const PIECE: usize = 32 << 20;
+    for (i, piece) in bytes.chunks(PIECE).enumerate() {
+        let offset = (i * PIECE) as u64;
+        let rest = piece.len() % 4;
+        device.guarded("an upload", || {
+            device.queue.write_buffer(buffer, offset, &piece[..piece.len() - rest]);
+            if rest > 0 {
+                let mut word = [0; 4];
+                word[..rest].copy_from_slice(&piece[piece.len() - rest..]);
+                device.queue.write_buffer(buffer, offset + (piece.len() - rest) as u64, &word);
+            }
+        })?;
+        if bytes.len() > PIECE {
+            // Flushes the staging buffer before the next piece.
+            let submitted = device.guarded("an upload", || device.queue.submit([]))?;
+            device.wait(submitted)?;
+        }
+    }
+    Ok(())
+}
+
+fn converted(tensor: &Arc<HostTensor>, dtype: Dtype, key: &str) -> Result<Arc<HostTensor>> {
+    match (tensor.data(), dtype) {
+        _ if tensor.dtype() == dtype => Ok(tensor.clone()),
+        (Data::F32(v), Dtype::F16) => {
+            Ok(Arc::new(HostTensor::f16(tensor.shape(), v.iter().map(|&x| f16::from_f32(x)).collect())))
+        }
+        (Data::F16(v), Dtype::F32) => {
+            Ok(Arc::new(HostTensor::f32(tensor.shape(), v.iter().map(|x| x.to_f32()).collect())))
+        }
+        _ => Err(Error::tensor(key, format!("the weight is {}, and the model uses {dtype}", tensor.dtype()))),
+    }
+}

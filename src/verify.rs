@@ -1,0 +1,290 @@
+//! Lock-step verification: every dispatch of a plan against the references of the graph nodes it stands for,
+//! on the values the GPU itself read. The first divergence is where the fault is.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use crate::check::{self, Report, Tol};
+use crate::engine::Tensors;
+use crate::error::Result;
+use crate::graph::{FixedGraph, Source, ValueId};
+use crate::kernel::Value;
+use crate::plan::{Op, Options, Place, Plan};
+use crate::reference::{call_bound, call_reference, dense, gather};
+use crate::run::{Checks, Runner};
+use crate::store::Store;
+use crate::tensor::{Dtype, HostTensor};
+
+/// What [`verify`] found about one operation.
+pub struct OpReport {
+    /// `scope/kernel_variant`, and the step inside a scan.
+    pub label: String,
+    /// Source line of the model.
+    pub at: String,
+    /// How many graph nodes it stands for.
+    pub nodes: usize,
+    /// Reports by output name.
+    pub outputs: Vec<(&'static str, Report)>,
+}
+
+impl OpReport {
+    /// True if every element of every output is within its bound.
+    pub fn ok(&self) -> bool {
+        self.outputs.iter().all(|(_, r)| r.ok())
+    }
+    /// Largest error over its bound.
+    pub fn ratio(&self) -> f64 {
+        self.outputs.iter().map(|(_, r)| r.ratio).fold(0.0, f64::max)
+    }
+}
+
+/// A failing call with its values: enough to run it again alone.
+pub struct Repro {
+    /// Kernel name.
+    pub kernel: String,
+    /// Variant.
+    pub how: String,
+    /// Parameters.
+    pub params: Vec<(String, Value)>,
+    /// Dense inputs by port, as the GPU read them.
+    pub inputs: Vec<(String, HostTensor)>,
+    /// What the reference says, by output.
+    pub expected: Vec<(String, HostTensor)>,
+    /// What the GPU wrote, by output.
+    pub got: Vec<(String, HostTensor)>,
+}
+
+/// All reports, in order of execution, and the first failing call.
+pub struct Verification {
+    /// One for each operation (each step of a scan).
+    pub ops: Vec<OpReport>,
+    /// The first operation outside its bound.
+    pub first: Option<(usize, Repro)>,
+}
+
+impl Verification {
+    /// True if every operation is within its bounds.
+    pub fn ok(&self) -> bool {
+        self.first.is_none()
+    }
+    /// Largest error over its bound.
+    pub fn ratio(&self) -> f64 {
+        self.ops.iter().map(OpReport::ratio).fold(0.0, f64::max)
+    }
+}
+
+/// Runs `graph` once on the store's device, with slot reuse off, and checks every operation.
+pub fn verify(
+    store: &Arc<Store>,
+    graph: &Arc<FixedGraph>,
+    inputs: &Tensors,
+    options: &Options,
+) -> Result<Verification> {
+    let options = Options { reuse: false, ..options.clone() };
+    let plan = Arc::new(Plan::with(graph, store.device().adapter(), &options)?);
+    let runner = Runner::with(store, &plan, Checks::Earned)?;
+    inputs.iter().try_for_each(|(name, tensor)| runner.upload(name, tensor))?;
+    let mut check = Lockstep {
+        plan: &plan,
+        runner: &runner,
+        store,
+        tol: store.device().tol(),
+        cache: HashMap::new(),
+        before: HashMap::new(),
+    };
+    check.remember_states()?;
+    runner.run()?;
+    let mut found = Verification { ops: vec![], first: None };
+    let mut seen = HashSet::new();
+    for d in &plan.dispatches {
+        if seen.insert((d.op, d.step)) {
+            let (report, repro) = check.op(d.op, d.step)?;
+            if !report.ok() && found.first.is_none() {
+                found.first = Some((found.ops.len(), repro));
+            }
+            found.ops.push(report);
+        }
+    }
+    Ok(found)
+}
+
+struct Lockstep<'a> {
+    plan: &'a Plan,
+    runner: &'a Runner,
+    store: &'a Arc<Store>,
+    tol: Tol,
+    cache: HashMap<ValueId, Arc<Vec<f64>>>,
+    /// States before the run.
+    before: HashMap<ValueId, Arc<Vec<f64>>>,
+}
+
+impl Lockstep<'_> {
+    fn remember_states(&mut self) -> Result<()> {
+        for (id, value) in self.plan.graph.values.iter().enumerate() {
+            if matches!(value.source, Source::State(_)) && self.plan.places.contains_key(&id) {
+                self.before.insert(id, Arc::new(self.runner.read_value(id, None)?.to_f64()));
+            }
+        }
+        Ok(())
+    }
+
+    fn step_place(&self, scan: Option<usize>, step: Option<usize>, value: ValueId) -> Option<&Place> {
+        self.plan.step_places.get(&(scan?, step?))?.get(&value)
+    }
+
+    /// The values behind `id`, as the GPU sees them.
+    fn value(&mut self, id: ValueId, place: Option<Place>) -> Result<Arc<Vec<f64>>> {
+        if let Some(place) = place {
+            return Ok(Arc::new(self.runner.read_value(id, Some(&place))?.to_f64()));
+        }
+        if let Some(values) = self.before.get(&id).or_else(|| self.cache.get(&id)) {
+            return Ok(values.clone());
+        }
+        let spec = &self.plan.specs[id];
+        let values = match self.plan.graph.values.get(id).map(|v| &v.source) {
+            // A weight as the kernel reads it: rounded to f16 where the plan keeps it so.
+            Some(Source::Weight(key)) => {
+                let wide = self.store.weights().get(key)?.to_f64();
+                HostTensor::from_f64(spec.dtype, &spec.shape, &wide).to_f64()
+            }
+            Some(Source::Constant(table)) => table.to_f64(),
+            _ => self.runner.read_value(id, None)?.to_f64(),
+        };
+        let values = Arc::new(values);
+        self.cache.insert(id, values.clone());
+        Ok(values)
+    }
+
+    fn op(&mut self, index: usize, step: Option<usize>) -> Result<(OpReport, Repro)> {
+        let op = &self.plan.ops[index];
+        let mut inputs = BTreeMap::new();
+        for value in needed(self.plan, op) {
+            let place = self.step_place(op.scan, step, value).copied();
+            inputs.insert(value, self.value(value, place)?);
+        }
+        let expected = chain(self.plan, op, &inputs, self.tol);
+        let mut outputs = vec![];
+        let mut repro = self.repro(op, step)?;
+        for (o, (values, bound)) in expected.into_iter().enumerate() {
+            let (name, id) = (op.call.kernel.outputs[o], op.outputs[o]);
+            let place = self.step_place(op.scan, step, id).copied();
+            let got = self.runner.read_value(id, place.as_ref())?;
+            let report = check::compare(&got.to_f64(), &values, &bound, got.shape(), got.dtype());
+            repro.expected.push((name.to_owned(), HostTensor::from_f64(got.dtype(), got.shape(), &values)));
+            repro.got.push((name.to_owned(), got));
+            outputs.push((name, report));
+        }
+        let label = step.map_or_else(|| op.label(), |s| format!("{} step {s}", op.label()));
+        Ok((OpReport { label, at: op.at.to_string(), nodes: op.nodes.len(), outputs }, repro))
+    }
+
+    fn repro(&mut self, op: &Op, step: Option<usize>) -> Result<Repro> {
+        let mut inputs = vec![];
+        for (port, (value, operand)) in op.inputs.iter().zip(&op.call.inputs).enumerate() {
+            if let (Some(value), Some(operand)) = (value, operand) {
+                let place = self.step_place(op.scan, step, *value).copied();
+                let values = gather(&self.value(*value, place)?, &operand.layout);
+                let tensor = HostTensor::from_f64(operand.dtype, &operand.layout.shape, &values);
+                inputs.push((op.call.kernel.inputs[port].name.to_owned(), tensor));
+            }
+        }
+        let params = op.call.params.iter().map(|(n, v)| (n.to_owned(), v.clone())).collect();
+        Ok(Repro {
+            kernel: op.call.kernel.name.to_owned(),
+            how: op.how.to_owned(),
+            params,
+            inputs,
+            expected: vec![],
+            got: vec![],
+        })
+    }
+}
+
+/// The values an operation's references read: those of its nodes that it does not make itself.
+fn needed(plan: &Plan, op: &Op) -> Vec<ValueId> {
+    if op.nodes.is_empty() {
+        return op.inputs.iter().flatten().copied().collect();
+    }
+    let nodes = || op.nodes.iter().map(|&n| &plan.graph.nodes[n]);
+    let made: Vec<ValueId> = nodes().flat_map(|n| n.outputs.clone()).collect();
+    let read = nodes().flat_map(|n| n.inputs.iter().flatten().map(|v| plan.resolve(*v)));
+    read.filter(|v| !made.contains(v)).collect()
+}
+
+/// Reference values and bounds of what an operation writes.
+///
+/// Through a chain of fused nodes the bound of each passes to the next: its own bound, plus how far its
+/// result moves when its input moves by the bound before.
+fn chain(plan: &Plan, op: &Op, values: &BTreeMap<ValueId, Arc<Vec<f64>>>, tol: Tol) -> Vec<(Vec<f64>, Vec<f64>)> {
+    let own = |layouts: &crate::kernel::Call,
+               ids: &[Option<ValueId>],
+               made: &HashMap<ValueId, Vec<f64>>|
+     -> Vec<Option<Vec<f64>>> {
+        let each = ids.iter().zip(&layouts.inputs);
+        each.map(|(id, operand)| {
+            let (id, operand) = (id.as_ref()?, operand.as_ref()?);
+            let data = made.get(id).map(Vec::as_slice).or_else(|| values.get(id).map(|v| v.as_slice()));
+            Some(gather(
+                data.unwrap_or_else(|| panic!("bug: value {id} of {} was not read", op.label())),
+                &operand.layout,
+            ))
+        })
+        .collect()
+    };
+    if op.nodes.is_empty() {
+        let inputs = own(&op.call, &op.inputs, &HashMap::new());
+        let call = dense(&op.call);
+        let outputs = call_reference(&call, &inputs, tol);
+        let bounds = call_bound(&call, &inputs, &outputs, tol);
+        return outputs.into_iter().zip(bounds).collect();
+    }
+    let mut made: HashMap<ValueId, Vec<f64>> = HashMap::new();
+    let mut error: HashMap<ValueId, Vec<f64>> = HashMap::new();
+    let mut first = vec![];
+    for (k, &n) in op.nodes.iter().enumerate() {
+        let node = &plan.graph.nodes[n];
+        let ids: Vec<Option<ValueId>> = node.inputs.iter().map(|v| v.map(|v| plan.resolve(v))).collect();
+        let mut call = dense(&node.call);
+        if k == 0 {
+            // The plan may keep a weight as f16: the bound knows it from the dtype.
+            for (operand, planned) in call.inputs.iter_mut().zip(&op.call.inputs) {
+                if let (Some(o), Some(p)) = (operand, planned) {
+                    o.dtype = if p.dtype == Dtype::F16 { Dtype::F16 } else { o.dtype };
+                }
+            }
+        }
+        let inputs = own(&node.call, &ids, &made);
+        let outputs = call_reference(&call, &inputs, tol);
+        let mut bounds = call_bound(&call, &inputs, &outputs, tol);
+        for sign in [1.0, -1.0] {
+            let mut moved = inputs.clone();
+            let mut any = false;
+            for ((id, input), operand) in ids.iter().zip(&mut moved).zip(&node.call.inputs) {
+                if let (Some(id), Some(x), Some(operand)) = (id, input, operand)
+                    && let Some(e) = error.get(id)
+                {
+                    any = true;
+                    x.iter_mut().zip(gather(e, &operand.layout)).for_each(|(x, e)| *x += sign * e);
+                }
+            }
+            if any {
+                let shifted = call_reference(&call, &moved, tol);
+                for ((b, s), o) in bounds.iter_mut().zip(&shifted).zip(&outputs) {
+                    b.iter_mut().zip(s.iter().zip(o)).for_each(|(b, (s, o))| *b += (s - o).abs());
+                }
+            }
+        }
+        if k == 0 {
+            first = outputs.iter().cloned().zip(bounds.iter().cloned()).collect::<Vec<_>>();
+        }
+        for ((id, o), b) in node.outputs.iter().zip(outputs).zip(bounds) {
+            made.insert(*id, o);
+            error.insert(*id, b);
+        }
+    }
+    // The epilogue changes the first output only; the others are the first node's own.
+    let last = plan.graph.nodes[op.nodes[op.nodes.len() - 1]].outputs[0];
+    let mut out = first;
+    out[0] = (made.remove(&last).unwrap_or_default(), error.remove(&last).unwrap_or_default());
+    out
+}
