@@ -41,10 +41,10 @@ pub(super) fn read(path: &Path, file: &mut File, size: u64) -> Result<Vec<Entry>
     if size == 0 {
         return Err(fail("is empty".into()));
     }
-    if start.get(8) != Some(&b'{') {
-        if let Some(kind) = other_format(&start) {
-            return Err(fail(kind.into()));
-        }
+    if start.get(8) != Some(&b'{')
+        && let Some(kind) = other_format(&start)
+    {
+        return Err(fail(kind.into()));
     }
     let Some(length) = start.first_chunk::<8>().map(|b| u64::from_le_bytes(*b)) else {
         return Err(fail(format!("is {size} bytes long, too short for a safetensors file")));

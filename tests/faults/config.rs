@@ -84,7 +84,7 @@ fn transformer(c: &Config) {
         format!("{groups} do not divide num_attention_heads, {heads}")
     });
     let head_dim = c.usize("head_dim", hidden / heads);
-    c.require(head_dim % 2 == 0, "head_dim", || format!("{head_dim} is odd, rotary embeddings turn pairs"));
+    c.require(head_dim.is_multiple_of(2), "head_dim", || format!("{head_dim} is odd, rotary embeddings turn pairs"));
     let vocab = c.usize("vocab_size", 64);
     c.usize_in("num_hidden_layers", 2, 0..=1_000);
     c.usize("max_position_embeddings", 16);

@@ -20,6 +20,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 fn text<T: Debug>(row: &str, folder: &Path, result: Result<T>) -> String {
     match result {
         Ok(value) => panic!("{row}: accepted, as {:.200}", format!("{value:?}")),
+        Err(error) if folder == Path::new("") => error.to_string(),
         Err(error) => error.to_string().replace(&format!("{}/", folder.display()), ""),
     }
 }

@@ -382,12 +382,9 @@ fn a_file_that_changes() {
     File::options().write(true).open(&path).unwrap().set_len(20).unwrap();
     refuses("35 shrinks", folder.path(), "x.safetensors: changed since it was opened", || checkpoint.load("a"));
     fs::remove_file(&path).unwrap();
-    refuses(
-        "35 vanishes",
-        folder.path(),
-        &format!("x.safetensors: cannot be opened: {}", system(&path)),
-        || checkpoint.load("a"),
-    );
+    refuses("35 vanishes", folder.path(), &format!("x.safetensors: cannot be opened: {}", system(&path)), || {
+        checkpoint.load("a")
+    });
 }
 
 #[cfg(unix)]

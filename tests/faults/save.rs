@@ -92,7 +92,12 @@ fn refused_without_a_trace() {
             one("a"),
             "gone/out: cannot be written: No such file or directory (os error 2)",
         ),
-        ("121 below a file", at("old/out"), one("a"), &format!("old/out: cannot be written: {}", system(&at("old/out")))),
+        (
+            "121 below a file",
+            at("old/out"),
+            one("a"),
+            &format!("old/out: cannot be written: {}", system(&at("old/out"))),
+        ),
         ("no name", at("old"), one(""), "old: cannot be written: tensor \"\": the name is empty"),
         (
             "a reserved name",
