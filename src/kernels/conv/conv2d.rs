@@ -5,7 +5,7 @@ use kernels_ref::conv::Conv2d as Sizes;
 use crate::adapter::{Adapter, AdapterKind};
 use crate::graph::Tensor;
 use crate::kernel::{
-    Call, Default as Preset, Epilogue, Fusion, Grid, Kernel, Param, Port, Role, Scalars, Spec, Step, Variant,
+    Call, Default as Preset, Epilogue, Fusion, Grid, Kernel, Param, Port, Role, Scalars, Scratch, Spec, Step, Variant,
     Work,
 };
 use crate::kernels::matmul::epilogue;
@@ -16,7 +16,7 @@ const W: usize = 1;
 const B: usize = 2;
 const RESIDUAL: usize = 3;
 
-/// Lanes of a workgroup of `direct` and `vec4`.
+/// Lanes of a workgroup of `direct`, `vec4` and `depthwise`.
 const LANES: usize = 32;
 /// Output channels and pixels of a tile of `tiled`.
 const TILE: usize = 64;
@@ -27,12 +27,7 @@ const EPILOGUE: Epilogue =
 /// Slides windows of weights over images, with bias, activation and residual.
 pub static CONV2D: Kernel = Kernel {
     name: "conv2d",
-    inputs: &[
-        Port::f32("x"),
-        Port::f32_or_f16("w"),
-        Port::f32("b").optional(),
-        Port::f32("residual").optional(),
-    ],
+    inputs: &[Port::f32("x"), Port::f32_or_f16("w"), Port::f32("b").optional(), Port::f32("residual").optional()],
     params: &[
         Param::new("stride", Preset::Ints(&[1, 1])),
         Param::new("padding", Preset::Ints(&[0, 0, 0, 0])),
@@ -44,7 +39,7 @@ pub static CONV2D: Kernel = Kernel {
     ],
     shape,
     scalars,
-    variants: &[TILED, VEC4, DIRECT, PLAIN],
+    variants: &[TILED, DEPTHWISE, VEC4, DIRECT, PLAIN],
     choose,
     work: |c| Work { flops: 2 * c.outputs[0].len() as u64 * taps(c) as u64, bytes: c.bytes() },
     reference: |r| {
@@ -72,8 +67,12 @@ const PLAIN: Variant = Variant {
 const DIRECT: Variant = Variant {
     how: "direct",
     shader: "conv/direct",
-    steps: &[Step { entry: "conv2d_direct", grid: strips, loops: |c| loops(c) + 96 }],
-    scalars: |c| Scalars::new().set("CHANNELS", channels(&sizes(c))),
+    steps: &[
+        Step { entry: "conv2d_direct_pack", grid: |c| Grid::Threads(packed(&sizes(c)) as u64), loops: |_| 0 },
+        Step { entry: "conv2d_direct", grid: |c| strips(c, quads(&sizes(c)) * 4), loops: |c| loops(c) + 96 },
+    ],
+    scratch: &[PACKED],
+    scalars: |c| Scalars::new().set("QUADS", quads(&sizes(c))),
     ..Variant::BASE
 };
 
@@ -83,20 +82,24 @@ const VEC4: Variant = Variant {
     applies: |c, _| {
         let s = sizes(c);
         let reach = s.kernel[1] as i64 - 1 - s.before[1] as i64;
-        let unit = s.stride[1] == 1 && s.dilation[1] == 1 && s.kernel[1] <= 5;
+        let unit = s.o / s.groups > 2 && s.stride[1] == 1 && s.dilation[1] == 1 && s.kernel[1] <= 5;
         unit && s.input[1] % 4 == 0 && s.before[1] <= 4 && reach <= 4
     },
-    steps: &[Step {
-        entry: "conv2d_vec4",
-        grid: strips,
-        loops: |c| {
-            let s = sizes(c);
-            (s.c / s.groups * (s.kernel[0] + 1)) as u64 + 96
+    steps: &[
+        Step { entry: "conv2d_vec4_pack", grid: |c| Grid::Threads(packed(&sizes(c)) as u64), loops: |_| 0 },
+        Step {
+            entry: "conv2d_vec4",
+            grid: |c| strips(c, quads(&sizes(c)) * 4),
+            loops: |c| {
+                let s = sizes(c);
+                (s.c / s.groups * (s.kernel[0] + 1)) as u64 + 96
+            },
         },
-    }],
+    ],
+    scratch: &[PACKED],
     scalars: |c| {
         let s = sizes(c);
-        Scalars::new().set("CHANNELS", channels(&s)).set("KW", s.kernel[1]).set("PAD", s.before[1])
+        Scalars::new().set("QUADS", quads(&s)).set("KW", s.kernel[1]).set("PAD", s.before[1])
     },
     ..Variant::BASE
 };
@@ -118,21 +121,36 @@ const TILED: Variant = Variant {
     ..Variant::BASE
 };
 
-/// Output channels a lane of `direct` and `vec4` makes: few where a group has few.
-fn channels(s: &Sizes) -> usize {
+const DEPTHWISE: Variant = Variant {
+    how: "depthwise",
+    shader: "conv/depthwise",
+    applies: |c, _| sizes(c).o / sizes(c).groups <= 2,
+    steps: &[Step { entry: "conv2d_depthwise", grid: |c| strips(c, 1), loops }],
+    ..Variant::BASE
+};
+
+const PACKED: Scratch = Scratch { name: "packed", spec: |c| Spec::f32(&[packed(&sizes(c)), 4]) };
+
+/// Times four output channels a lane of `direct` and `vec4` makes: few where a group has few.
+fn quads(s: &Sizes) -> usize {
     match s.o / s.groups {
-        n @ 0..=2 => n,
-        3..=4 => 4,
-        5..=8 => 8,
-        _ => 16,
+        0..=4 => 1,
+        5..=8 => 2,
+        _ => 4,
     }
 }
 
-/// Workgroups of `direct` and `vec4`: blocks of channels of every group, times blocks of strips of four pixels.
-fn strips(c: &Call) -> Grid {
+/// Vectors of packed weights.
+fn packed(s: &Sizes) -> usize {
+    let taps = s.c / s.groups * s.kernel[0] * s.kernel[1];
+    s.groups * (s.o / s.groups).div_ceil(4 * quads(s)) * taps * quads(s)
+}
+
+/// Workgroups of blocks of `channels` of every group, times blocks of strips of four pixels.
+fn strips(c: &Call, channels: usize) -> Grid {
     let s = sizes(c);
     let blocks = (s.output[0] * s.output[1].div_ceil(4)).div_ceil(LANES);
-    Grid::Groups((s.batch * s.groups * (s.o / s.groups).div_ceil(channels(&s)) * blocks) as u64)
+    Grid::Groups((s.batch * s.groups * (s.o / s.groups).div_ceil(channels) * blocks) as u64)
 }
 
 /// Loop iterations of one invocation that visits every tap.
@@ -147,7 +165,11 @@ fn taps(c: &Call) -> usize {
 }
 
 fn choose(c: &Call, adapter: &Adapter) -> usize {
-    let how = if adapter.kind == AdapterKind::Cpu { VEC4.how } else { TILED.how };
+    let how = match adapter.kind {
+        _ if DEPTHWISE.fits(c, adapter) => DEPTHWISE.how,
+        AdapterKind::Cpu => VEC4.how,
+        _ => TILED.how,
+    };
     CONV2D.variants.iter().position(|v| v.how == how).unwrap_or(0)
 }
 
@@ -215,7 +237,11 @@ pub(super) fn groups(c: &Call, name: &str, channels: usize) -> Result<usize, Str
 fn shape(c: &Call) -> Result<Vec<Spec>, String> {
     let (xs, ws) = (c.shape(X), c.shape(W));
     let (&[batch, channels, h, w], &[o, inner, kh, kw]) = (xs, ws) else {
-        return Err(format!("x is {} and w is {}, expected (B, C, H, W) and (O, C/groups, KH, KW)", Dims(xs), Dims(ws)));
+        return Err(format!(
+            "x is {} and w is {}, expected (B, C, H, W) and (O, C/groups, KH, KW)",
+            Dims(xs),
+            Dims(ws)
+        ));
     };
     let (stride, dilation) = (list(c, "stride", 2, 1)?, list(c, "dilation", 2, 1)?);
     let padding = list(c, "padding", 4, 0)?;
@@ -329,8 +355,11 @@ impl<'g> Tensor<'g> {
     #[track_caller]
     pub fn conv1d(self, w: Tensor<'g>, bias: Option<Tensor<'g>>, options: Conv1d) -> Tensor<'g> {
         if self.rank() != 3 || w.rank() != 3 {
-            let message =
-                format!("x is {} and w is {}, expected (B, C, T) and (O, C/groups, K)", Dims(&self.shape()), Dims(&w.shape()));
+            let message = format!(
+                "x is {} and w is {}, expected (B, C, T) and (O, C/groups, K)",
+                Dims(&self.shape()),
+                Dims(&w.shape())
+            );
             self.graph().reject("conv1d", message);
             return self;
         }
