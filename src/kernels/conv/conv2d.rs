@@ -374,3 +374,40 @@ impl<'g> Tensor<'g> {
         if y.rank() == 4 { y.squeeze(2) } else { y }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Graph;
+
+    fn said(x: &[usize], w: &[usize], options: Conv2d) -> String {
+        let g = Graph::new();
+        g.weight("x", x).conv2d(g.weight("w", w), None, options);
+        g.build().map_or_else(|e| e.to_string(), |g| format!("{:?}", g.nodes[0].call.outputs[0].shape))
+    }
+
+    #[test]
+    fn sizes_are_pytorchs() {
+        let strided = Conv2d { stride: [2, 1], ..Conv2d::padded(1) };
+        assert_eq!(said(&[2, 3, 9, 8], &[5, 3, 3, 4], strided), "[2, 5, 5, 7]");
+        assert_eq!(said(&[1, 3, 9, 8], &[5, 3, 4, 4], Conv2d::same([4, 4], [2, 1])), "[1, 5, 9, 8]");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_said() {
+        let groups = |groups| Conv2d { groups, ..Conv2d::default() };
+        let cases = [
+            (said(&[1, 4, 8, 8], &[6, 4, 3, 3], groups(3)), "3 groups do not divide the 4 channels of x"),
+            (said(&[1, 4, 8, 8], &[6, 4, 3, 3], groups(0)), "0 groups do not divide the 4 channels of x"),
+            (said(&[1, 4, 8, 8], &[6, 3, 3, 3], groups(1)), "w has 3 input channels, expected 4 of 4"),
+            (said(&[1, 4, 8, 2], &[6, 4, 3, 3], groups(1)), "a window of 3 does not fit 2"),
+            (
+                said(&[1, 4, 8, 8], &[6, 4, 3, 3], Conv2d { stride: [0, 1], ..Conv2d::default() }),
+                "stride is [0, 1], expected 2 numbers from 1 to 65535",
+            ),
+        ];
+        for (got, want) in cases {
+            assert!(got.contains(want), "{got}");
+        }
+    }
+}
