@@ -6,11 +6,9 @@
 //
 // Paper     Ba, Kiros, Hinton 2016, arXiv:1607.06450, eq. 3–4
 // Shapes    x (R,C)  w (C)  b (C)  →  y (R,C)  mean (R)  rstd (R)
-// Grid      one workgroup per row; lanes stride over C
+// Grid      one workgroup per row; lanes stride over C. Direct: one lane per row, no barrier (for CPU adapters)
 // Numerics  two passes, no E[x²]−E[x]²; f32 sums, order fixed by WG
 // Cost      reads 3·R·C + 2·C, writes R·C + 2·R floats; ~8·R·C flops
-
-// @import lib/grid
 
 struct Params { rows: u32, cols: u32, eps: f32 }
 
@@ -24,20 +22,16 @@ struct Params { rows: u32, cols: u32, eps: f32 }
 
 override HAS_W: bool;
 override HAS_B: bool;
+override WG: u32;
 
-const WG = 64u;
-var<workgroup> partial: array<f32, WG>;
+// @import lib/grid
+// @import lib/workgroup_reduce
 
-// The sum of v over the workgroup, in every lane. Called by all lanes: `row` is uniform.
-fn workgroup_sum(v: f32, lane: u32) -> f32 {
-    workgroupBarrier();
-    partial[lane] = v;
-    workgroupBarrier();
-    for (var half = WG / 2u; half > 0u; half /= 2u) {
-        if (lane < half) { partial[lane] += partial[lane + half]; }
-        workgroupBarrier();
-    }
-    return partial[0];
+fn finish(i: u32, c: u32, m: f32, r: f32) {
+    var v = (x[i] - m) * r;
+    if (HAS_W) { v *= w[c]; }
+    if (HAS_B) { v += b[c]; }
+    y[i] = v;
 }
 
 @compute @workgroup_size(WG)
@@ -61,14 +55,37 @@ fn layer_norm(
     }
     let r = 1.0 / sqrt(workgroup_sum(squares, lane) / f32(params.cols) + params.eps);
 
-    for (var c = lane; c < params.cols; c += WG) {
-        var v = (x[base + c] - m) * r;
-        if (HAS_W) { v *= w[c]; }
-        if (HAS_B) { v += b[c]; }
-        y[base + c] = v;
-    }
+    for (var c = lane; c < params.cols; c += WG) { finish(base + c, c, m, r); }
     if (lane == 0u) {
         mean[row] = m;
         rstd[row] = r;
     }
+}
+
+const DIRECT_WG = 8u;
+
+@compute @workgroup_size(DIRECT_WG)
+fn layer_norm_direct(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let row = flat_group(group, groups) * DIRECT_WG + lane;
+    if (row >= params.rows) { return; }
+    let base = row * params.cols;
+
+    var sum = 0.0;
+    for (var c = 0u; c < params.cols; c++) { sum += x[base + c]; }
+    let m = sum / f32(params.cols);
+
+    var squares = 0.0;
+    for (var c = 0u; c < params.cols; c++) {
+        let d = x[base + c] - m;
+        squares += d * d;
+    }
+    let r = 1.0 / sqrt(squares / f32(params.cols) + params.eps);
+
+    for (var c = 0u; c < params.cols; c++) { finish(base + c, c, m, r); }
+    mean[row] = m;
+    rstd[row] = r;
 }

@@ -2,5 +2,7 @@
 
 use crate::kernel::Kernel;
 
+pub mod activation;
+
 /// Every kernel of this family.
 pub static KERNELS: &[&Kernel] = &[];

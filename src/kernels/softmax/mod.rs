@@ -1,6 +1,98 @@
 //! Softmax over rows.
 
-use crate::kernel::Kernel;
+use crate::adapter::{Adapter, AdapterKind};
+use crate::check::{Tol, U};
+use crate::kernel::{Call, Grid, Kernel, Scalars, Scratch, Spec};
+use crate::kernels::norm::lanes;
+
+pub mod log_softmax;
+#[allow(clippy::module_inception)] // the family and its first kernel have one name
+pub mod softmax;
 
 /// Every kernel of this family.
-pub static KERNELS: &[&Kernel] = &[];
+pub static KERNELS: &[&Kernel] = &[&softmax::SOFTMAX, &log_softmax::LOG_SOFTMAX];
+
+/// Parts of a split row have at least this many elements …
+const PART: usize = 4096;
+/// … and a row has at most this many parts: one lane each merges them.
+const PARTS: usize = 64;
+
+fn cols(c: &Call) -> usize {
+    c.shape(0).last().copied().unwrap_or(1)
+}
+
+fn rows(c: &Call) -> usize {
+    c.spec(0).len() / cols(c)
+}
+
+fn part_cols(c: &Call) -> usize {
+    PART.max(cols(c).div_ceil(PARTS))
+}
+
+fn parts(c: &Call) -> usize {
+    cols(c).div_ceil(part_cols(c))
+}
+
+fn shape(c: &Call) -> Result<Vec<Spec>, String> {
+    if c.shape(0).is_empty() {
+        return Err("x has no axis".into());
+    }
+    Ok(vec![c.spec(0)])
+}
+
+fn scalars(c: &Call) -> Scalars {
+    Scalars::new()
+        .set("rows", rows(c))
+        .set("cols", cols(c))
+        .set("parts_per_row", parts(c))
+        .set("part_cols", part_cols(c))
+        .set("WG", lanes(cols(c)) as u32)
+}
+
+const SCRATCH: &[Scratch] = &[Scratch { name: "parts", spec: |c| Spec::f32(&[rows(c) * parts(c), 2]) }];
+
+fn row_grid(c: &Call) -> Grid {
+    Grid::Groups(rows(c) as u64)
+}
+
+fn row_loops(c: &Call) -> u64 {
+    3 * (cols(c) as u64).div_ceil(lanes(cols(c))) + 16
+}
+
+fn lane_grid(c: &Call) -> Grid {
+    Grid::Threads(rows(c) as u64)
+}
+
+fn lane_loops(c: &Call) -> u64 {
+    3 * cols(c) as u64
+}
+
+fn part_grid(c: &Call) -> Grid {
+    Grid::Groups((rows(c) * parts(c)) as u64)
+}
+
+fn part_loops(c: &Call) -> u64 {
+    2 * (part_cols(c) as u64).div_ceil(lanes(cols(c))) + 16
+}
+
+/// Indices in the order plain, direct, split: a lane a row from two subgroups' worth on where barriers are
+/// dear; parts where few rows are long.
+fn choose(c: &Call, adapter: &Adapter) -> usize {
+    match adapter.kind {
+        AdapterKind::Cpu => usize::from(rows(c) >= 16),
+        _ if parts(c) > 2 && rows(c) < 256 => 2,
+        _ => 0,
+    }
+}
+
+/// The largest element of a row; of a row of −∞ alone, 0.
+fn largest(row: &[f64]) -> f64 {
+    let m = row.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if m.is_finite() { m } else { 0.0 }
+}
+
+/// The relative error of `Σ exp(x − m)` beyond that of its largest term, which is exact.
+fn sum_error(tol: Tol, row: &[f64]) -> f64 {
+    let n = row.len() as f64;
+    tol.pick(4.0 * n.sqrt() + 4.0, 2.0 * n + 8.0) * U
+}
