@@ -13,6 +13,71 @@ pub fn zip(a: &[f64], b: &[f64], f: impl Fn(f64, f64) -> f64 + Sync) -> Vec<f64>
     a.par_iter().zip(b).with_min_len(4096).map(|(&a, &b)| f(a, b)).collect()
 }
 
+/// `−x`.
+pub fn neg(x: f64) -> f64 {
+    -x
+}
+
+/// `|x|`.
+pub fn abs(x: f64) -> f64 {
+    x.abs()
+}
+
+/// −1, 0 or 1.
+pub fn sign(x: f64) -> f64 {
+    if x > 0.0 { 1.0 } else { f64::from(-i8::from(x < 0.0)) }
+}
+
+/// `eˣ`.
+pub fn exp(x: f64) -> f64 {
+    x.exp()
+}
+
+/// `ln x`.
+pub fn log(x: f64) -> f64 {
+    x.ln()
+}
+
+/// `√x`.
+pub fn sqrt(x: f64) -> f64 {
+    x.sqrt()
+}
+
+/// `1/√x`.
+pub fn rsqrt(x: f64) -> f64 {
+    1.0 / x.sqrt()
+}
+
+/// `x²`.
+pub fn square(x: f64) -> f64 {
+    x * x
+}
+
+/// `1/x`.
+pub fn reciprocal(x: f64) -> f64 {
+    1.0 / x
+}
+
+/// The largest whole number not above `x`.
+pub fn floor(x: f64) -> f64 {
+    x.floor()
+}
+
+/// `sin x`.
+pub fn sin(x: f64) -> f64 {
+    x.sin()
+}
+
+/// `cos x`.
+pub fn cos(x: f64) -> f64 {
+    x.cos()
+}
+
+/// `2/√π · ∫₀ˣ e^(−t²) dt`.
+pub fn erf(x: f64) -> f64 {
+    libm::erf(x)
+}
+
 /// `max(x, 0)`.
 pub fn relu(x: f64) -> f64 {
     if x > 0.0 { x } else { 0.0 }
@@ -79,4 +144,100 @@ pub fn hardswish(x: f64) -> f64 {
 /// `x·tanh(ln(1 + eˣ))` (Misra 2019, arXiv:1908.08681).
 pub fn mish(x: f64) -> f64 {
     x * (x.max(0.0) + (-x.abs()).exp().ln_1p()).tanh()
+}
+
+/// `min(max(x, low), high)`.
+pub fn clamp(x: f64, low: f64, high: f64) -> f64 {
+    if x < low {
+        low
+    } else if x > high {
+        high
+    } else {
+        x
+    }
+}
+
+/// `a + b`.
+pub fn add(a: f64, b: f64) -> f64 {
+    a + b
+}
+
+/// `a − b`.
+pub fn sub(a: f64, b: f64) -> f64 {
+    a - b
+}
+
+/// `a·b`.
+pub fn mul(a: f64, b: f64) -> f64 {
+    a * b
+}
+
+/// `a/b`.
+pub fn div(a: f64, b: f64) -> f64 {
+    a / b
+}
+
+/// The larger of two.
+pub fn maximum(a: f64, b: f64) -> f64 {
+    if a > b { a } else { b }
+}
+
+/// The smaller of two.
+pub fn minimum(a: f64, b: f64) -> f64 {
+    if a < b { a } else { b }
+}
+
+/// `a^b` (IEEE 754: `0^0` is 1; NaN for a negative base and an exponent that is not whole).
+pub fn pow(a: f64, b: f64) -> f64 {
+    a.powf(b)
+}
+
+/// 1 where `a ⋈ b` holds, else 0; `relation` is one of `eq ne lt le gt ge`.
+pub fn compare(a: &[f64], b: &[f64], relation: &str) -> Vec<f64> {
+    let holds = |a: f64, b: f64| match relation {
+        "eq" => a == b,
+        "ne" => a != b,
+        "lt" => a < b,
+        "le" => a <= b,
+        "gt" => a > b,
+        _ => a >= b,
+    };
+    zip(a, b, |a, b| f64::from(u8::from(holds(a, b))))
+}
+
+/// `a` where the mask is not 0, else `b`.
+pub fn r#where(mask: &[f64], a: &[f64], b: &[f64]) -> Vec<f64> {
+    (0..mask.len()).map(|i| if mask[i] != 0.0 { a[i] } else { b[i] }).collect()
+}
+
+/// `activation(a + b)`.
+pub fn add_activation(a: &[f64], b: &[f64], activation: impl Fn(f64) -> f64 + Sync) -> Vec<f64> {
+    zip(a, b, |a, b| activation(a + b))
+}
+
+/// `activation(a)·b` (Shazeer 2020, arXiv:2002.05202, eq. 5–6).
+pub fn mul_activation(a: &[f64], b: &[f64], activation: impl Fn(f64) -> f64 + Sync) -> Vec<f64> {
+    zip(a, b, |a, b| activation(a) * b)
+}
+
+/// Conversion between `f32`, `i32` and `u32` by the rules of Rust's `as`. A result in `f32` is left
+/// unrounded.
+pub fn cast(x: &[f64], from: &str, to: &str) -> Vec<f64> {
+    map(x, |v| match (from, to) {
+        ("f32", "i32") => f64::from(v as i32),
+        ("f32", "u32") => f64::from(v as u32),
+        ("u32", "i32") => f64::from(v as u32 as i32),
+        ("i32", "u32") => f64::from(v as i32 as u32),
+        _ => v,
+    })
+}
+
+/// `n` times `value`.
+pub fn fill(n: usize, value: f64) -> Vec<f64> {
+    vec![value; n]
+}
+
+/// `start + i·step` for `i` in `0..n`.
+pub fn iota(n: usize, start: f64, step: f64) -> Vec<f64> {
+    (0..n).map(|i| start + i as f64 * step).collect()
 }
