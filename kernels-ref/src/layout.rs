@@ -8,3 +8,83 @@ pub fn copy(x: &[f64], inner: usize, pitch: usize) -> Vec<f64> {
     }
     y
 }
+
+/// The parts one after the other along an axis of which `inner` elements lie inside: each part is its elements
+/// and its size along the axis.
+pub fn concat(parts: &[(&[f64], usize)], inner: usize) -> Vec<f64> {
+    let outer = parts[0].0.len() / (parts[0].1 * inner);
+    let mut y = vec![];
+    for o in 0..outer {
+        for (x, size) in parts {
+            y.extend_from_slice(&x[o * size * inner..][..size * inner]);
+        }
+    }
+    y
+}
+
+/// What [`pad`] finds outside.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Outside {
+    /// This value.
+    Constant(f64),
+    /// The tensor mirrored at its edge elements, which are not repeated.
+    Reflect,
+    /// The edge element.
+    Replicate,
+    /// The other end.
+    Circular,
+}
+
+/// `x` of `shape` with `pads[a]` = (before, after) elements added along axis `a`.
+pub fn pad(x: &[f64], shape: &[usize], pads: &[(usize, usize)], outside: Outside) -> Vec<f64> {
+    let out: Vec<usize> = shape.iter().zip(pads).map(|(n, p)| n + p.0 + p.1).collect();
+    (0..out.iter().product())
+        .map(|i: usize| {
+            let (mut rest, mut at, mut stride) = (i, 0, 1);
+            for a in (0..shape.len()).rev() {
+                let n = shape[a] as i64;
+                let c = (rest % out[a]) as i64 - pads[a].0 as i64;
+                rest /= out[a];
+                let c = match outside {
+                    _ if (0..n).contains(&c) => c,
+                    Outside::Constant(v) => return v,
+                    Outside::Reflect if c < 0 => -c,
+                    Outside::Reflect => 2 * (n - 1) - c,
+                    Outside::Replicate => c.clamp(0, n - 1),
+                    Outside::Circular => c.rem_euclid(n),
+                };
+                at += c as usize * stride;
+                stride *= shape[a];
+            }
+            x[at]
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn concat_along_the_middle() {
+        let (a, b) = ([1.0, 2.0, 3.0, 4.0], [5.0, 6.0]);
+        assert_eq!(concat(&[(&a, 2), (&b, 1)], 1), [1.0, 2.0, 5.0, 3.0, 4.0, 6.0]);
+        assert_eq!(concat(&[(&a, 2), (&b, 1)], 2), [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+    }
+
+    #[test]
+    fn pads_as_numpy_does() {
+        let x = [1.0, 2.0, 3.0];
+        let at = |outside| pad(&x, &[3], &[(2, 1)], outside);
+        assert_eq!(at(Outside::Constant(9.0)), [9.0, 9.0, 1.0, 2.0, 3.0, 9.0]);
+        assert_eq!(at(Outside::Reflect), [3.0, 2.0, 1.0, 2.0, 3.0, 2.0]);
+        assert_eq!(at(Outside::Replicate), [1.0, 1.0, 1.0, 2.0, 3.0, 3.0]);
+        assert_eq!(at(Outside::Circular), [2.0, 3.0, 1.0, 2.0, 3.0, 1.0]);
+    }
+
+    #[test]
+    fn pads_two_axes() {
+        let y = pad(&[1.0, 2.0], &[1, 2], &[(1, 0), (0, 1)], Outside::Constant(0.0));
+        assert_eq!(y, [0.0, 0.0, 0.0, 1.0, 2.0, 0.0]);
+    }
+}

@@ -2,7 +2,9 @@
 
 use crate::kernel::Kernel;
 
+pub mod concat;
 pub mod copy;
+pub mod pad;
 
 /// Every kernel of this family.
-pub static KERNELS: &[&Kernel] = &[&copy::COPY];
+pub static KERNELS: &[&Kernel] = &[&copy::COPY, &concat::CONCAT, &pad::PAD];

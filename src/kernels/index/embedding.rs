@@ -1,0 +1,64 @@
+//! Rows of a table. Shader: shaders/index/embedding.wgsl
+
+use crate::check;
+use crate::graph::Tensor;
+use crate::kernel::{Call, Grid, Kernel, Part, Port, Scalars, Spec, Step, Variant, Work};
+use crate::shape::Dims;
+
+const IDS: usize = 0;
+const W: usize = 1;
+
+/// Takes the rows of a table that ids name.
+pub static EMBEDDING: Kernel = Kernel {
+    name: "embedding",
+    inputs: &[Port::i32("ids"), Port::f32_or_f16("w")],
+    shape,
+    scalars: |c| {
+        let [rows, cols] = [0, 1].map(|a| c.shape(W)[a]);
+        let part = c.part.unwrap_or(Part { first: 0, rows });
+        Scalars::new()
+            .set("n", c.outputs[0].len())
+            .set("cols", cols)
+            .set("first", part.first)
+            .set("rows", part.rows)
+            .set("vocab", rows)
+    },
+    variants: &[Variant {
+        shader: "index/embedding",
+        steps: &[Step { entry: "embedding", grid: |c| Grid::Threads(c.outputs[0].len() as u64), loops: |_| 0 }],
+        ..Variant::BASE
+    }],
+    work: |c| Work { flops: 0, bytes: 2 * c.outputs[0].bytes() + c.spec(IDS).bytes() },
+    reference: |r| vec![kernels_ref::index::embedding(r.f64(IDS), r.f64(W), r.shape(W)[1])],
+    bound: |_, y| check::exact(y),
+    row_split: Some(W),
+    ..Kernel::BASE
+};
+
+fn shape(c: &Call) -> Result<Vec<Spec>, String> {
+    let [_, cols] = c.shape(W) else {
+        return Err(format!("w is {}, expected (rows, cols)", Dims(c.shape(W))));
+    };
+    Ok(vec![Spec::f32(&[c.shape(IDS), &[*cols]].concat())])
+}
+
+impl<'g> Tensor<'g> {
+    /// The rows of `w` that the ids of `self` name.
+    ///
+    /// `y[…, c] = w[ids[…], c]`
+    ///
+    /// # Shapes
+    /// `self (…)` i32 · `w (V, C)` → `(…, C)`
+    /// # Units
+    /// ids in 0..V; others give zeros
+    /// # Errors
+    /// [`crate::Error::Graph`] if `w` has not two axes
+    /// # Gradient
+    /// `w`, by [`Tensor::scatter_add`]
+    /// # Source
+    /// PyTorch `F.embedding`
+    #[track_caller]
+    pub fn embedding(self, w: Tensor<'g>) -> Tensor<'g> {
+        self.graph().dispatch(&EMBEDDING, &[Some(self), Some(w)], &[])[0]
+    }
+}
