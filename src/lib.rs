@@ -13,6 +13,7 @@ pub mod plan;
 pub mod reference;
 pub mod run;
 pub mod shader;
+pub mod nn;
 pub mod shape;
 pub mod store;
 pub mod tensor;
