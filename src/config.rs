@@ -295,7 +295,10 @@ mod tests {
         assert_eq!((c.f64("rate", 0.0), c.f64("ten", 0.0), c.positive("absent", 0.5)), (1e-5, 10.0, 0.5));
         assert_eq!((c.bool("on", false), c.text("act", "relu", &["relu", "gelu"])), (true, "gelu"));
         assert_eq!((c.pair("k", [1, 1]), c.pair("size", [1, 1]), c.list("sizes", &[])), ([3, 5], [7, 7], vec![1, 2]));
-        assert_eq!((c.integer("pad", 0, -1..=9), c.ids("eos", 9), c.id("bos", 9), c.id("none", 9)), (-1, vec![3, 4], Some(2), None));
+        assert_eq!(
+            (c.integer("pad", 0, -1..=9), c.ids("eos", 9), c.id("bos", 9), c.id("none", 9)),
+            (-1, vec![3, 4], Some(2), None)
+        );
         assert_eq!(c.object("sub").unwrap().f64("factor", 1.0), 2.5);
         assert_eq!(c.texts("blocks", &[], &["a", "b"]), ["a", "b"]);
         assert!(c.object("absent").is_none() && c.has("n") && !c.has("none"));

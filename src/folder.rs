@@ -61,7 +61,11 @@ impl ModelFolder {
     /// As [`ModelFolder::open`] and [`hub_cache`].
     pub fn find(name: &str) -> Result<ModelFolder> {
         let path = Path::new(name);
-        if path.exists() || repository(name).is_none() { ModelFolder::open(path) } else { ModelFolder::open(hub_cache(name)?) }
+        if path.exists() || repository(name).is_none() {
+            ModelFolder::open(path)
+        } else {
+            ModelFolder::open(hub_cache(name)?)
+        }
     }
 
     /// Where it is.
@@ -134,7 +138,9 @@ fn architecture(file: &Path, config: &Map<String, Value>) -> Result<String> {
         None if key == "architectures" => {
             Err(Error::config(format!("{}: {key}", file.display()), "is empty, expected the name of an architecture"))
         }
-        None => Err(Error::config(file.display().to_string(), "names no architecture, in architectures or _class_name")),
+        None => {
+            Err(Error::config(file.display().to_string(), "names no architecture, in architectures or _class_name"))
+        }
     }
 }
 
@@ -215,7 +221,8 @@ mod tests {
         let main = "huggingface/hub/models--org--m/refs/main";
         fs::create_dir_all(at(main).parent().unwrap()).unwrap();
         fs::write(at(main), "bbb2\n").unwrap();
-        let from = |key: &'static str, path: PathBuf| move |asked: &str| (asked == key).then(|| path.clone().into_os_string());
+        let from =
+            |key: &'static str, path: PathBuf| move |asked: &str| (asked == key).then(|| path.clone().into_os_string());
         let expected = at("huggingface/hub/models--org--m/snapshots/bbb2");
         assert_eq!(hub_cache_in(from("XDG_CACHE_HOME", at("")), "org/m").unwrap(), expected);
         assert_eq!(hub_cache_in(from("HF_HOME", at("huggingface")), "org/m").unwrap(), expected);

@@ -76,7 +76,10 @@ pub static MODELS: &[&Model] = &[&feedforward::mlp::MLP, &transformers::bert::BE
 /// The model called `name`.
 pub fn named(name: &str) -> Result<&'static Model> {
     MODELS.iter().copied().find(|m| m.name == name).ok_or_else(|| {
-        Error::config("config.json", format!("the architecture {name} is not one of the models; `handmill models` lists them"))
+        Error::config(
+            "config.json",
+            format!("the architecture {name} is not one of the models; `handmill models` lists them"),
+        )
     })
 }
 
@@ -167,7 +170,11 @@ impl Loaded {
         }
         let mut notices = checkpoint.notices().to_vec();
         if !found.unused.is_empty() {
-            notices.push(format!("{} tensors of the checkpoint are not used: {}", found.unused.len(), found.unused.join(", ")));
+            notices.push(format!(
+                "{} tensors of the checkpoint are not used: {}",
+                found.unused.len(),
+                found.unused.join(", ")
+            ));
         }
         Ok((Arc::new(Weights::new(tensors)), notices))
     }

@@ -119,7 +119,8 @@ impl Tokenizer {
 
     fn ids(&self, ids: &[u32]) -> Result<Vec<i32>> {
         let id = |&id: &u32| {
-            i32::try_from(id).map_err(|_| Error::file(&self.path, format!("has a token id of {id}, more than i32 holds")))
+            i32::try_from(id)
+                .map_err(|_| Error::file(&self.path, format!("has a token id of {id}, more than i32 holds")))
         };
         ids.iter().map(id).collect()
     }

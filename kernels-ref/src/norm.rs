@@ -167,7 +167,8 @@ mod tests {
 
     #[test]
     fn batch_norm_uses_the_given_statistics() {
-        let y = batch_norm(&[1.0, 2.0, 3.0, 4.0], &[1.0, 2.0], &[4.0, 0.25], Some(&[1.0, 3.0]), Some(&[0.5, 0.0]), 2, 0.0);
+        let y =
+            batch_norm(&[1.0, 2.0, 3.0, 4.0], &[1.0, 2.0], &[4.0, 0.25], Some(&[1.0, 3.0]), Some(&[0.5, 0.0]), 2, 0.0);
         close(&y, &[0.5, 1.0, 6.0, 12.0]);
     }
 }

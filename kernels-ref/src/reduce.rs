@@ -95,5 +95,4 @@ mod tests {
         close(&logsumexp(&[vec![1e4, 1e4]]), &[1e4 + std::f64::consts::LN_2]);
         assert_eq!(logsumexp(&[vec![f64::NEG_INFINITY; 2]]), [f64::NEG_INFINITY]);
     }
-
 }

@@ -22,5 +22,5 @@ pub fn linear<'g>(scope: Scope<'g>, x: Tensor<'g>, out_features: usize, bias: bo
         return x;
     };
     let y = x.matmul_t(scope.weight("weight", &[out_features, features]));
-    if bias { y } else { y }
+    if bias { y + scope.weight("bias", &[out_features]) } else { y }
 }

@@ -50,7 +50,12 @@ pub(super) fn added(json: &Value) -> impl Iterator<Item = (&str, u64)> {
 
 fn id(value: &Value, token: &str) -> Result<u64, String> {
     value.as_u64().filter(|&id| id <= i32::MAX as u64).ok_or_else(|| {
-        format!("token \"{}\" has id {}, expected a whole number from 0 to {}", excerpt(token), describe(value), i32::MAX)
+        format!(
+            "token \"{}\" has id {}, expected a whole number from 0 to {}",
+            excerpt(token),
+            describe(value),
+            i32::MAX
+        )
     })
 }
 

@@ -30,7 +30,9 @@ pub(super) fn natural(dtype: FileDtype) -> Dtype {
 pub(super) fn refuse(from: FileDtype, to: Dtype) -> Option<String> {
     let float = matches!(to, Dtype::F32 | Dtype::F16);
     match (is_float(from), is_integer(from), float) {
-        (false, false, _) => Some(format!("is stored as {from}, which is not supported; convert it to F32, F16 or BF16")),
+        (false, false, _) => {
+            Some(format!("is stored as {from}, which is not supported; convert it to F32, F16 or BF16"))
+        }
         (true, _, false) => Some(format!("is stored as {from}, expected integers")),
         (_, true, true) => Some(format!("is stored as {from}, expected floats")),
         _ => None,
@@ -52,8 +54,12 @@ pub(super) fn fill(source: &mut impl Read, from: FileDtype, n: usize, out: &mut 
             FileDtype::F32 => each(source, n, out, |b| half(f64::from(f32::from_le_bytes(b)))),
             _ => each(source, n, out, |b| half(f64::from_le_bytes(b))),
         },
-        Data::I32(out) => integers(source, from, n, out, |v| i32::try_from(v).map_err(|_| format!("{v} does not fit i32"))),
-        Data::U32(out) => integers(source, from, n, out, |v| u32::try_from(v).map_err(|_| format!("{v} does not fit u32"))),
+        Data::I32(out) => {
+            integers(source, from, n, out, |v| i32::try_from(v).map_err(|_| format!("{v} does not fit i32")))
+        }
+        Data::U32(out) => {
+            integers(source, from, n, out, |v| u32::try_from(v).map_err(|_| format!("{v} does not fit u32")))
+        }
     }
 }
 

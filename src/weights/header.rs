@@ -220,7 +220,10 @@ mod tests {
     fn entries_come_in_the_order_of_the_header() {
         let header = br#"{"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]},"a":{"dtype":"F4","shape":[8],"data_offsets":[0,4]}}"#;
         let entries = parse(header, 100, 112).unwrap();
-        assert_eq!(entries.iter().map(|e| (&*e.name, e.offset, e.bytes)).collect::<Vec<_>>(), [("b", 104, 8), ("a", 100, 4)]);
+        assert_eq!(
+            entries.iter().map(|e| (&*e.name, e.offset, e.bytes)).collect::<Vec<_>>(),
+            [("b", 104, 8), ("a", 100, 4)]
+        );
     }
 
     #[test]

@@ -81,7 +81,9 @@ impl Checkpoint {
 fn old_name(name: &str) -> Option<String> {
     let norm = |stem: &str| stem.ends_with("LayerNorm") || stem.ends_with("layer_norm");
     let renamed = [(".weight", ".gamma"), (".bias", ".beta")];
-    renamed.iter().find_map(|(new, old)| name.strip_suffix(new).filter(|stem| norm(stem)).map(|stem| format!("{stem}{old}")))
+    renamed
+        .iter()
+        .find_map(|(new, old)| name.strip_suffix(new).filter(|stem| norm(stem)).map(|stem| format!("{stem}{old}")))
 }
 
 fn mismatch(key: &str, spec: &Spec, info: &TensorInfo) -> Option<String> {

@@ -87,15 +87,21 @@ fn views() -> Vec<Row> {
             .f32(&[2, 9, 24])
             .view(|t| t.heads(3).transpose(-1, -2)),
         row("f32/b2x3/9x10x8/heads_of_values").f32(&[2, 3, 9, 10]).f32(&[2, 10, 24]).view(|t| t.heads(3)),
-        row("f32/10x12x16/slice").f32(&[10, 20]).view(|t| t.slice(1, 4, 12)).f32(&[14, 20]).view(|t| {
-            t.slice(0, 1, 12).slice(1, 4, 16)
-        }),
-        row("f32/10x12x16/odd_slice").f32(&[10, 20]).view(|t| t.slice(1, 3, 12)).f32(&[14, 20]).view(|t| {
-            t.slice(0, 1, 12).slice(1, 1, 16)
-        }),
-        row("f32/9x8x7/every_second").f32(&[9, 16]).view(|t| t.slice_step(1, 1, 8, 2)).f32(&[8, 14]).view(|t| {
-            t.slice_step(1, 0, 7, 2)
-        }),
+        row("f32/10x12x16/slice")
+            .f32(&[10, 20])
+            .view(|t| t.slice(1, 4, 12))
+            .f32(&[14, 20])
+            .view(|t| t.slice(0, 1, 12).slice(1, 4, 16)),
+        row("f32/10x12x16/odd_slice")
+            .f32(&[10, 20])
+            .view(|t| t.slice(1, 3, 12))
+            .f32(&[14, 20])
+            .view(|t| t.slice(0, 1, 12).slice(1, 1, 16)),
+        row("f32/9x8x7/every_second")
+            .f32(&[9, 16])
+            .view(|t| t.slice_step(1, 1, 8, 2))
+            .f32(&[8, 14])
+            .view(|t| t.slice_step(1, 0, 7, 2)),
         row("f32/9x8x12/row_repeated").f32(&[1, 8]).view(|t| t.broadcast_to(&[9, 8])).f32(&[8, 12]),
         row("f16/12x16x24/slice").f32(&[12, 16]).f16(&[16, 40]).view(|t| t.slice(1, 8, 24)),
         row("f16/12x16x24/odd_slice").f32(&[12, 16]).f16(&[16, 40]).view(|t| t.slice(1, 4, 24)),

@@ -26,22 +26,10 @@ fn reshaped(tensor: HostTensor, shape: &[usize]) -> HostTensor {
 /// Rows that every kernel over the last axis has; `finish` adds its weights.
 fn row_cases(kernel: &'static Kernel, finish: fn(Row, usize) -> Row) -> Vec<Row> {
     // 1, workgroup − 1, workgroup, workgroup + 1 for both workgroup sizes, primes, more than 65,535 groups.
-    let sizes: &[(usize, usize)] = &[
-        (8, 768),
-        (1, 1),
-        (3, 63),
-        (3, 64),
-        (3, 65),
-        (17, 257),
-        (2, 1023),
-        (1, 1025),
-        (2, 4099),
-        (65_537, 2),
-    ];
-    let mut rows: Vec<Row> = sizes
-        .iter()
-        .map(|&(r, c)| finish(Row::new(kernel, &format!("f32/{r}x{c}")).f32(&[r, c]), c))
-        .collect();
+    let sizes: &[(usize, usize)] =
+        &[(8, 768), (1, 1), (3, 63), (3, 64), (3, 65), (17, 257), (2, 1023), (1, 1025), (2, 4099), (65_537, 2)];
+    let mut rows: Vec<Row> =
+        sizes.iter().map(|&(r, c)| finish(Row::new(kernel, &format!("f32/{r}x{c}")).f32(&[r, c]), c)).collect();
     let tiny = [0.0, -0.0, 1e-40, -1e-39, f32::MIN_POSITIVE, 0.0, 1e-30, -1e-30];
     rows.extend([
         finish(Row::new(kernel, "f32/2x3x17/batch").f32(&[2, 3, 17]), 17),
@@ -140,12 +128,22 @@ fn group_norm() -> Vec<Row> {
             .none()
             .none()
             .param("num_groups", 2usize),
-        Row::new(&GROUP_NORM, "f32/1x2x5/g1/all_equal").list(&[1, 2, 5], &[-7.0; 10]).none().none().param("num_groups", 1usize),
-        Row::new(&GROUP_NORM, "f32/1x4x5/g2/large").range(&[1, 4, 5], -1e15, 1e15).none().none().param("num_groups", 2usize),
+        Row::new(&GROUP_NORM, "f32/1x2x5/g1/all_equal")
+            .list(&[1, 2, 5], &[-7.0; 10])
+            .none()
+            .none()
+            .param("num_groups", 1usize),
+        Row::new(&GROUP_NORM, "f32/1x4x5/g2/large")
+            .range(&[1, 4, 5], -1e15, 1e15)
+            .none()
+            .none()
+            .param("num_groups", 2usize),
         row(&[2, 4, 6], 2, "/residual_order").param("activation", "relu").param("activation_out", "tanh"),
         row(&[1, 2, 8193], 1, "/parts_silu").param("activation", "silu"),
     ];
-    rows.extend(activation::NAMES.iter().map(|name| row(&[2, 4, 9], 2, &format!("/{name}")).param("activation", *name)));
+    rows.extend(
+        activation::NAMES.iter().map(|name| row(&[2, 4, 9], 2, &format!("/{name}")).param("activation", *name)),
+    );
     rows
 }
 

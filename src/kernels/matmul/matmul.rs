@@ -3,9 +3,7 @@
 use super::epilogue;
 use crate::adapter::{Adapter, AdapterKind};
 use crate::graph::Tensor;
-use crate::kernel::{
-    Call, Epilogue, Fusion, Grid, Kernel, Part, Port, Ref, Role, Scalars, Spec, Step, Variant, Work,
-};
+use crate::kernel::{Call, Epilogue, Fusion, Grid, Kernel, Part, Port, Ref, Role, Scalars, Spec, Step, Variant, Work};
 use crate::shape::{Dims, Layout, broadcast};
 use crate::tensor::Dtype;
 
@@ -166,7 +164,8 @@ impl Problem {
         let mut shape = broadcast(&a.shape[..ra], &w.shape[..rw]).unwrap_or_default();
         let axes = shape.len();
         let spread = |l: &Layout, rank: usize| -> Vec<usize> {
-            let at = |axis: usize| (axis + rank).checked_sub(axes).filter(|&i| l.shape[i] != 1).map_or(0, |i| l.strides[i]);
+            let at =
+                |axis: usize| (axis + rank).checked_sub(axes).filter(|&i| l.shape[i] != 1).map_or(0, |i| l.strides[i]);
             (0..axes).map(at).collect()
         };
         let (mut sa, mut sw) = (spread(a, ra), spread(w, rw));

@@ -2,9 +2,7 @@
 
 use super::{channels_space, expect_vector};
 use crate::graph::Tensor;
-use crate::kernel::{
-    Call, Default, Fusion, Grid, Kernel, Param, Port, Ref, Role, Scalars, Spec, Step, Variant, Work,
-};
+use crate::kernel::{Call, Default, Fusion, Grid, Kernel, Param, Port, Ref, Role, Scalars, Spec, Step, Variant, Work};
 
 const X: usize = 0;
 const MEAN: usize = 1;

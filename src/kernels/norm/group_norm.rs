@@ -236,13 +236,7 @@ impl<'g> Tensor<'g> {
     /// # Source
     /// Wu, He 2018, arXiv:1803.08494, eq. 1, 2, 7 · PyTorch `F.group_norm`
     #[track_caller]
-    pub fn group_norm(
-        self,
-        num_groups: usize,
-        w: Option<Tensor<'g>>,
-        b: Option<Tensor<'g>>,
-        eps: f64,
-    ) -> Tensor<'g> {
+    pub fn group_norm(self, num_groups: usize, w: Option<Tensor<'g>>, b: Option<Tensor<'g>>, eps: f64) -> Tensor<'g> {
         let params = [("num_groups", num_groups.into()), ("eps", eps.into())];
         self.graph().dispatch(&GROUP_NORM, &[Some(self), w, b], &params)[0]
     }

@@ -19,11 +19,7 @@ pub static AVG_POOL2D: Kernel = Kernel {
     scalars: |c| scalars(c).set("COUNT_INCLUDE_PAD", c.flag("count_include_pad")),
     variants: &[Variant {
         shader: "pool/avg_pool2d",
-        steps: &[Step {
-            entry: "avg_pool2d",
-            grid: |c| Grid::Threads(c.outputs[0].len() as u64),
-            loops: window_loops,
-        }],
+        steps: &[Step { entry: "avg_pool2d", grid: |c| Grid::Threads(c.outputs[0].len() as u64), loops: window_loops }],
         ..Variant::BASE
     }],
     work: |c| Work { flops: c.outputs[0].len() as u64 * window_loops(c), bytes: c.bytes() },

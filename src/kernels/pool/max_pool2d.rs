@@ -24,11 +24,7 @@ pub static MAX_POOL2D: Kernel = Kernel {
     scalars,
     variants: &[Variant {
         shader: "pool/max_pool2d",
-        steps: &[Step {
-            entry: "max_pool2d",
-            grid: |c| Grid::Threads(c.outputs[0].len() as u64),
-            loops: window_loops,
-        }],
+        steps: &[Step { entry: "max_pool2d", grid: |c| Grid::Threads(c.outputs[0].len() as u64), loops: window_loops }],
         ..Variant::BASE
     }],
     work: |c| Work { flops: c.outputs[0].len() as u64 * window_loops(c), bytes: c.bytes() },

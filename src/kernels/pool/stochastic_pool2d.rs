@@ -58,8 +58,7 @@ fn bound(r: &Ref, out: &[Vec<f64>]) -> Vec<Vec<f64>> {
     for (i, u) in u.iter().enumerate() {
         let plane = i / (oh * ow) * ih * iw;
         let first = plane + i / ow % oh * window.stride[0] * iw + i % ow * window.stride[1];
-        let elements: Vec<f64> =
-            (0..kh * kw).map(|k| r.f64(X)[first + k / kw * iw + k % kw].max(0.0)).collect();
+        let elements: Vec<f64> = (0..kh * kw).map(|k| r.f64(X)[first + k / kw * iw + k % kw].max(0.0)).collect();
         let sum: f64 = elements.iter().sum();
         let slack = r.tol.pick(8.0 * n.sqrt(), 4.0 * n) * U * sum;
         let mut running = 0.0;

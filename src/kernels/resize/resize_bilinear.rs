@@ -30,7 +30,15 @@ pub static RESIZE_BILINEAR: Kernel = Kernel {
     work: |c| Work { flops: 9 * c.outputs[0].len() as u64, bytes: c.bytes() },
     reference: |r| {
         let (h, w) = (r.shape(0)[2], r.shape(0)[3]);
-        vec![kernels_ref::resize::resize_bilinear(r.f64(0), r.f64(ROW), r.f64(ROW_WEIGHT), r.f64(COLUMN), r.f64(COLUMN_WEIGHT), h, w)]
+        vec![kernels_ref::resize::resize_bilinear(
+            r.f64(0),
+            r.f64(ROW),
+            r.f64(ROW_WEIGHT),
+            r.f64(COLUMN),
+            r.f64(COLUMN_WEIGHT),
+            h,
+            w,
+        )]
     },
     bound,
     ..Kernel::BASE
@@ -66,14 +74,11 @@ impl<'g> Tensor<'g> {
     /// # Source
     /// PyTorch `F.interpolate(mode='bilinear')`
     #[track_caller]
-    pub fn resize_bilinear(
-        self,
-        rows: (HostTensor, HostTensor),
-        columns: (HostTensor, HostTensor),
-    ) -> Tensor<'g> {
+    pub fn resize_bilinear(self, rows: (HostTensor, HostTensor), columns: (HostTensor, HostTensor)) -> Tensor<'g> {
         let g = self.graph();
         let [(row, row_weight), (column, column_weight)] =
             [rows, columns].map(|(position, weight)| (g.constant(position), g.constant(weight)));
-        g.dispatch(&RESIZE_BILINEAR, &[Some(self), Some(row), Some(row_weight), Some(column), Some(column_weight)], &[])[0]
+        g.dispatch(&RESIZE_BILINEAR, &[Some(self), Some(row), Some(row_weight), Some(column), Some(column_weight)], &[])
+            [0]
     }
 }

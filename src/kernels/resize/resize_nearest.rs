@@ -6,7 +6,6 @@ use crate::graph::Tensor;
 use crate::kernel::{Kernel, Port, Step, Variant, Work};
 use crate::tensor::HostTensor;
 
-
 /// An image of another size from its nearest elements, at tabled positions.
 pub static RESIZE_NEAREST: Kernel = Kernel {
     name: "resize_nearest",

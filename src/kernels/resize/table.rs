@@ -101,7 +101,10 @@ mod tests {
     fn nearest_positions() {
         assert_eq!(ids(&size(7, 3, false).nearest()), [0, 2, 4]);
         assert_eq!(ids(&size(2, 4, false).nearest()), [0, 0, 1, 1]);
-        assert_eq!(ids(&Step::new(5, Target::Factor([1.7, 1.0]), 0, false).unwrap().nearest()), [0, 0, 1, 1, 2, 2, 3, 4]);
+        assert_eq!(
+            ids(&Step::new(5, Target::Factor([1.7, 1.0]), 0, false).unwrap().nearest()),
+            [0, 0, 1, 1, 2, 2, 3, 4]
+        );
         assert_eq!(ids(&size(2, 82, false).nearest())[41], 0, "the product in f32 is below 1");
     }
 

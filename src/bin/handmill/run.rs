@@ -1,0 +1,36 @@
+//! `handmill run`
+
+use std::path::PathBuf;
+
+use handmill::error::Result;
+use handmill::models::{Inputs, Loaded};
+use handmill::weights::save_tensors;
+
+use crate::target::{ModelArgs, read_inputs};
+use crate::{Outcome, notice};
+
+/// Arguments of `handmill run`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Tensors by name, safetensors
+    #[arg(long, value_name = "FILE")]
+    inputs: PathBuf,
+    /// Where the results go, safetensors; integers as I64
+    #[arg(long, value_name = "FILE")]
+    outputs: PathBuf,
+}
+
+/// Runs a model once and writes every result.
+pub fn run(args: &Args) -> Result<Outcome> {
+    let loaded = Loaded::open(&args.model.model)?;
+    let inputs = read_inputs(&args.inputs)?;
+    let (graph, weights) = args.model.graph(&loaded, &Inputs::of(&inputs))?;
+    let engine = args.model.device.engine()?;
+    let session = engine.executor(weights).session(&graph, &args.model.options()?, args.model.limits()?.as_ref())?;
+    let results = session.run(&inputs)?;
+    save_tensors(&args.outputs, &results, true)?;
+    notice(&format!("{} tensors from {} written to {}", results.len(), engine.name(), args.outputs.display()));
+    Ok(Outcome::Done)
+}
