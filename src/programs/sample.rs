@@ -1,7 +1,5 @@
 //! Choice of a token from logits, on the host in f64.
 
-use kernels_ref::random::philox4x32_10;
-
 use crate::error::{Error, Result};
 
 /// How a token is chosen. The default takes the best one.
@@ -121,6 +119,17 @@ fn uniform(seed: u64, number: u64) -> f64 {
     let words = philox4x32_10([number as u32, (number >> 32) as u32, 0, 0], [seed as u32, (seed >> 32) as u32]);
     let bits = (u64::from(words[0]) << 32 | u64::from(words[1])) >> 11;
     bits as f64 * 2f64.powi(-53)
+}
+
+/// Philox 4×32-10: four words from a counter and a key.
+fn philox4x32_10(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
+    for _ in 0..10 {
+        let p = u64::from(counter[0]) * 0xd251_1f53;
+        let q = u64::from(counter[2]) * 0xcd9e_8d57;
+        counter = [(q >> 32) as u32 ^ counter[1] ^ key[0], q as u32, (p >> 32) as u32 ^ counter[3] ^ key[1], p as u32];
+        key = [key[0].wrapping_add(0x9e37_79b9), key[1].wrapping_add(0xbb67_ae85)];
+    }
+    counter
 }
 
 #[cfg(test)]
