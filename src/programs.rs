@@ -1,10 +1,12 @@
 //! Programs: loops on the host over plans, where what happens next depends on what came out.
 
+use std::sync::Arc;
+
 use crate::adapter::Adapter;
 use crate::config::Config;
 use crate::engine::{Engine, Executor, Session, Tensors};
 use crate::error::Result;
-use crate::graph::Graph;
+use crate::graph::{FixedGraph, Graph};
 use crate::models::{self, Inputs, Loaded, Model};
 use crate::plan::Options;
 
@@ -95,14 +97,39 @@ impl Context {
         self.executor.session(&graph, &self.options, self.limits.as_ref())
     }
 
-    /// Another graph over the model's weights, ready to run.
+    /// Every output that `inputs` ask for: those of the graph, and the program's where its inputs are given.
     ///
     /// # Errors
-    /// Whatever is wrong with the configuration, the graph or the plan
-    pub fn session_of(&self, build: impl FnOnce(&Graph, &Config)) -> Result<Session> {
+    /// Whatever is wrong with the inputs, the configuration or the plan
+    pub fn run(&self, inputs: &Tensors) -> Result<Tensors> {
+        let program = self.model.program.as_ref().filter(|p| p.wanted(inputs));
+        let graph_inputs = if program.is_some() { self.model.graph_inputs(inputs) } else { inputs.clone() };
+        let mut outputs = Tensors::new();
+        if program.is_none() || !graph_inputs.is_empty() {
+            outputs.extend(self.session(&graph_inputs)?.run(&graph_inputs)?);
+        }
+        if let Some(program) = program {
+            outputs.extend((program.run)(self, inputs)?);
+        }
+        Ok(outputs)
+    }
+
+    /// Another graph over the model's weights, such as a phase of generation.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the configuration or the graph
+    pub fn graph_of(&self, build: impl FnOnce(&Graph, &Config)) -> Result<Arc<FixedGraph>> {
         let graph = models::graph_for(self.model, self.keys.clone());
         build(&graph, &self.config);
         self.config.finish()?;
-        self.executor.session(&graph.build()?.into(), &self.options, self.limits.as_ref())
+        Ok(Arc::new(graph.build()?))
+    }
+
+    /// As [`Context::graph_of`], ready to run.
+    ///
+    /// # Errors
+    /// As [`Context::graph_of`], and whatever is wrong with the plan
+    pub fn session_of(&self, build: impl FnOnce(&Graph, &Config)) -> Result<Session> {
+        self.executor.session(&self.graph_of(build)?, &self.options, self.limits.as_ref())
     }
 }

@@ -1,5 +1,7 @@
 //! Choice of a token from logits, on the host in f64.
 
+use kernels_ref::random::philox4x32_10;
+
 use crate::error::{Error, Result};
 
 /// How a token is chosen. The default takes the best one.
@@ -52,13 +54,7 @@ pub fn choose(logits: &[f32], before: &[i32], number: u64, sampling: &Sampling) 
     }
     let mut scores: Vec<f64> = logits.iter().map(|&l| f64::from(l)).collect();
     if sampling.repetition_penalty != 1.0 {
-        let mut seen = before.to_vec();
-        seen.sort_unstable();
-        seen.dedup();
-        for score in seen.iter().filter_map(|&id| usize::try_from(id).ok()).filter_map(|id| Some((id, *scores.get(id)?))) {
-            let (id, score) = score;
-            scores[id] = if score > 0.0 { score / sampling.repetition_penalty } else { score * sampling.repetition_penalty };
-        }
+        penalise(&mut scores, before, sampling.repetition_penalty);
     }
     if scores.is_empty() {
         return Err(Error::tensor("logits", "are empty"));
@@ -68,6 +64,18 @@ pub fn choose(logits: &[f32], before: &[i32], number: u64, sampling: &Sampling) 
     }
     let kept = candidates(&scores, sampling);
     Ok(draw(&kept, uniform(sampling.seed, number)))
+}
+
+/// Lowers the scores of tokens that occurred, each once.
+fn penalise(scores: &mut [f64], before: &[i32], penalty: f64) {
+    let mut seen: Vec<i32> = before.to_vec();
+    seen.sort_unstable();
+    seen.dedup();
+    for id in seen {
+        if let Some(score) = usize::try_from(id).ok().and_then(|id| scores.get_mut(id)) {
+            *score = if *score > 0.0 { *score / penalty } else { *score * penalty };
+        }
+    }
 }
 
 /// The lowest id of those with the largest score.
@@ -119,17 +127,6 @@ fn uniform(seed: u64, number: u64) -> f64 {
     let words = philox4x32_10([number as u32, (number >> 32) as u32, 0, 0], [seed as u32, (seed >> 32) as u32]);
     let bits = (u64::from(words[0]) << 32 | u64::from(words[1])) >> 11;
     bits as f64 * 2f64.powi(-53)
-}
-
-/// Philox 4×32-10: four words from a counter and a key.
-fn philox4x32_10(mut counter: [u32; 4], mut key: [u32; 2]) -> [u32; 4] {
-    for _ in 0..10 {
-        let p = u64::from(counter[0]) * 0xd251_1f53;
-        let q = u64::from(counter[2]) * 0xcd9e_8d57;
-        counter = [(q >> 32) as u32 ^ counter[1] ^ key[0], q as u32, (p >> 32) as u32 ^ counter[3] ^ key[1], p as u32];
-        key = [key[0].wrapping_add(0x9e37_79b9), key[1].wrapping_add(0xbb67_ae85)];
-    }
-    counter
 }
 
 #[cfg(test)]
