@@ -18,7 +18,7 @@
 @group(0) @binding(4) var<storage, read> residual: array<f32>;   // (…,M,N), optional
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;    // (…,M,N)
 
-override ROWS: u32;   // 4, 8 or 16 rows a lane
+override ROWS: u32;   // 1, 2, 4, 8 or 16 rows a lane
 
 const WG = 16u;
 

@@ -6,7 +6,7 @@
 // Shapes    a (…,M,K)  w (…,K,N)  b (N)  residual (…,M,N)  →  y (…,M,N); a and w of any strides
 // Grid      one workgroup per 64 × 64 tile of a product
 // Numerics  f32 sums in the order of k
-// Cost      reads M·N·K/32 floats, writes M·N; 2·M·N·K flops; 8.25 KiB of workgroup memory
+// Cost      reads M·N·K/32 floats, writes M·N; 2·M·N·K flops; 8.5 KiB of workgroup memory
 
 // @import lib/grid
 // @import lib/matmul
@@ -18,8 +18,8 @@
 @group(0) @binding(4) var<storage, read> residual: array<f32>;   // (…,M,N), optional
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;    // (…,M,N)
 
-override A_K_INNERMOST: bool;   // neighbouring lanes load neighbours along k, else along m
-override W_K_INNERMOST: bool;   // neighbouring lanes load neighbours along k, else along n
+override A_K_OUTERMOST: bool;   // neighbouring lanes load neighbours along m, else along k
+override W_K_OUTERMOST: bool;   // neighbouring lanes load neighbours along n, else along k
 
 const WG = 64u;
 const TILE = 64u;
@@ -32,6 +32,29 @@ var<workgroup> w_tile: array<vec4<f32>, BK * ROW>;   // (BK, 64), columns of y i
 fn weight(i: u32) -> f32 {
     if (W_F16) { return unpack2x16float(w[i >> 1u])[i & 1u]; }
     return bitcast<f32>(w[i]);
+}
+
+// Four rows of a at one k; 0 outside. Tiles take whole vectors: WGSL lets a store to one component touch its
+// neighbours, which other lanes own.
+fn a_four(start: u32, row: u32, k: u32) -> vec4<f32> {
+    var v = vec4<f32>();
+    let i = start + row * params.a_row + k * params.a_col;
+    // @unroll
+    for (var j = 0u; j < 4u; j++) {
+        if (k < params.k && row + j < params.m) { v[j] = a[i + j * params.a_row]; }
+    }
+    return v;
+}
+
+// Four columns of w at one k; 0 outside.
+fn w_four(start: u32, column: u32, k: u32) -> vec4<f32> {
+    var v = vec4<f32>();
+    let i = start + k * params.w_row + column * params.w_col;
+    // @unroll
+    for (var j = 0u; j < 4u; j++) {
+        if (k < params.k && column + j < params.columns) { v[j] = weight(i + j * params.w_col); }
+    }
+    return v;
 }
 
 @compute @workgroup_size(WG)
@@ -52,28 +75,21 @@ fn matmul_tiled(
     let from_w = w_start(at);
     let lane_m = lane / 8u;
     let lane_n = lane % 8u;
+    let along = lane % BK;
+    let across = lane / BK;
 
     // Rows 4·lane_m + 0…3 and 32 more, columns 4·lane_n + 0…3 and 32 more: neighbours read neighbouring vec4.
     var low: array<vec4<f32>, 8>;    // first four columns
     var high: array<vec4<f32>, 8>;   // the other four
     for (var k0 = 0u; k0 < params.k; k0 += BK) {
         // @unroll
-        for (var i = 0u; i < 16u; i++) {
-            let by_k = i * 4u + lane / BK;   // row or column if lanes lie along k
-            let a_m = select(lane, by_k, A_K_INNERMOST);
-            let a_k = select(i, lane % BK, A_K_INNERMOST);
-            let w_n = select(lane, by_k, W_K_INNERMOST);
-            let w_k = select(i, lane % BK, W_K_INNERMOST);
-            var left = 0.0;
-            var right = 0.0;
-            if (row0 + a_m < params.m && k0 + a_k < params.k) {
-                left = a[from_a + (row0 + a_m) * params.a_row + (k0 + a_k) * params.a_col];
-            }
-            if (column0 + w_n < params.columns && k0 + w_k < params.k) {
-                right = weight(from_w + (k0 + w_k) * params.w_row + (column0 + w_n) * params.w_col);
-            }
-            a_tile[a_k * ROW + a_m / 4u][a_m % 4u] = left;
-            w_tile[w_k * ROW + w_n / 4u][w_n % 4u] = right;
+        for (var i = 0u; i < 4u; i++) {
+            let a_k = select(along, across + 4u * i, A_K_OUTERMOST);
+            let a_m = select(across + 4u * i, along, A_K_OUTERMOST);
+            a_tile[a_k * ROW + a_m] = a_four(from_a, row0 + 4u * a_m, k0 + a_k);
+            let w_k = select(along, across + 4u * i, W_K_OUTERMOST);
+            let w_n = select(across + 4u * i, along, W_K_OUTERMOST);
+            w_tile[w_k * ROW + w_n] = w_four(from_w, column0 + 4u * w_n, k0 + w_k);
         }
         workgroupBarrier();
         for (var k = 0u; k < BK; k++) {

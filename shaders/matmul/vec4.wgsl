@@ -20,7 +20,7 @@
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;    // (…,M,N)
 
 override K_INNERMOST: bool;   // w lies (…,N,K)
-override ROWS: u32;           // 4, 8 or 16 rows a lane
+override ROWS: u32;   // 1, 2, 4, 8 or 16 rows a lane
 
 const WG = 16u;
 

@@ -83,6 +83,7 @@ const DIRECT: Variant = Variant {
 const TILED: Variant = Variant {
     how: "tiled",
     shader: "matmul/tiled",
+    applies: |c, _| Problem::of(c).m > FEW,
     steps: &[Step {
         entry: "matmul_tiled",
         grid: |c| {
@@ -93,7 +94,7 @@ const TILED: Variant = Variant {
     }],
     scalars: |c| {
         let p = Problem::of(c);
-        Scalars::new().set("A_K_INNERMOST", p.a[1] == 1).set("W_K_INNERMOST", p.w[0] == 1 && p.w[1] != 1)
+        Scalars::new().set("A_K_OUTERMOST", p.a[1] != 1).set("W_K_OUTERMOST", p.w[0] != 1)
     },
     ..Variant::BASE
 };
@@ -101,6 +102,7 @@ const TILED: Variant = Variant {
 const MATVEC: Variant = Variant {
     how: "matvec",
     shader: "matmul/matvec",
+    applies: |c, _| Problem::of(c).m <= 2 * FEW,
     steps: &[Step {
         entry: "matmul_matvec",
         grid: |c| {
@@ -121,7 +123,8 @@ fn columns_of_lanes(c: &Call) -> usize {
 /// Rows a lane of `vec4` and `direct` makes: few where there are few.
 fn rows(c: &Call) -> usize {
     match Problem::of(c).m {
-        0..=4 => 4,
+        m @ 0..=2 => m,
+        3..=4 => 4,
         5..=8 => 8,
         _ => 16,
     }
@@ -135,7 +138,7 @@ fn lanes(c: &Call) -> Grid {
 fn choose(c: &Call, adapter: &Adapter) -> usize {
     let how = match (adapter.kind, Problem::of(c).m) {
         (AdapterKind::Cpu, _) => VEC4.how,
-        (_, 0..=8) => MATVEC.how,
+        (_, m) if m <= 2 * FEW => MATVEC.how,
         _ => TILED.how,
     };
     MATMUL.variants.iter().position(|v| v.how == how).unwrap_or(0)
@@ -197,7 +200,8 @@ impl Problem {
     /// (eight for a `w` in f16, where a vector holds eight).
     fn vectors(&self, c: &Call) -> bool {
         let even = |by: usize, strides: &[usize], l: &Layout| {
-            strides.iter().chain(&l.strides).chain([&l.offset]).all(|s| s % by == 0)
+            let moves = l.shape.iter().zip(&l.strides).filter(|(n, _)| **n != 1).map(|(_, s)| s);
+            strides.iter().chain(moves).chain([&l.offset]).all(|s| s % by == 0)
         };
         let by = if c.input(W).dtype == Dtype::F16 { 8 } else { 4 };
         let a = self.a[1] == 1 && self.k % 4 == 0 && even(4, &self.a[..1], &self.batch[0]);
