@@ -292,7 +292,8 @@ impl<'g> Tensor<'g> {
         let a = if self.rank() == 1 { self.unsqueeze(0) } else { self };
         let b = if w.rank() == 1 { w.unsqueeze(-1) } else { w };
         let y = self.graph().dispatch(&MATMUL, &[Some(a), Some(b), None, None], &[])[0];
-        if self.rank() > 1 && w.rank() > 1 {
+        // After an error of the graph, a result has one axis.
+        if (self.rank() > 1 && w.rank() > 1) || y.rank() < 2 {
             return y;
         }
         let mut shape = y.shape();
