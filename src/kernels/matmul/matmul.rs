@@ -280,7 +280,8 @@ impl<'g> Tensor<'g> {
         let a = if self.rank() == 1 { self.unsqueeze(0) } else { self };
         let b = if w.rank() == 1 { w.unsqueeze(-1) } else { w };
         let y = self.graph().dispatch(&MATMUL, &[Some(a), Some(b), None, None], &[])[0];
-        if self.rank() > 1 && w.rank() > 1 {
+        // What is left of a product that failed has one axis.
+        if y.rank() < 2 || (self.rank() > 1 && w.rank() > 1) {
             return y;
         }
         let mut shape = y.shape();
