@@ -51,10 +51,7 @@ fn goldens() -> Vec<Row> {
     let transposed = |layer| golden(&CONV_TRANSPOSE2D, layer).param("stride", [2, 2]).param("padding", [1, 1]);
     vec![
         conv("conv2d").param("padding", [1, 1, 1, 1]),
-        conv("conv2d_asymmetric")
-            .param("stride", [2, 1])
-            .param("padding", [1, 1, 2, 2])
-            .param("dilation", [1, 2]),
+        conv("conv2d_asymmetric").param("stride", [2, 1]).param("padding", [1, 1, 2, 2]).param("dilation", [1, 2]),
         conv("conv2d_depthwise").param("padding", [1, 1, 1, 1]).param("groups", 6usize),
         conv("conv2d_dilated").param("padding", [2, 2, 2, 2]).param("dilation", [2, 2]),
         conv("conv2d_groups").param("padding", [1, 1, 1, 1]).param("groups", 2usize),
@@ -62,10 +59,7 @@ fn goldens() -> Vec<Row> {
         conv("conv2d_same").param("padding", [1, 1, 1, 2]),
         conv("conv2d_strided").param("stride", [2, 2]).param("padding", [1, 1, 1, 1]),
         conv("conv1d").param("stride", [1, 2]).param("padding", [0, 0, 1, 1]),
-        conv("conv1d_dilated_groups")
-            .param("padding", [0, 0, 2, 2])
-            .param("dilation", [1, 2])
-            .param("groups", 2usize),
+        conv("conv1d_dilated_groups").param("padding", [0, 0, 2, 2]).param("dilation", [1, 2]).param("groups", 2usize),
         transposed("conv_transpose2d"),
         golden(&CONV_TRANSPOSE2D, "conv_transpose2d_dilated").param("padding", [1, 1]).param("dilation", [2, 2]),
         transposed("conv_transpose2d_groups").param("groups", 2usize),

@@ -5,8 +5,7 @@ use kernels_ref::conv::Conv2d as Sizes;
 use crate::adapter::{Adapter, AdapterKind};
 use crate::graph::Tensor;
 use crate::kernel::{
-    Call, Default as Preset, Epilogue, Fusion, Grid, Kernel, Param, Port, Role, Scalars, Spec, Step, Variant,
-    Work,
+    Call, Default as Preset, Epilogue, Fusion, Grid, Kernel, Param, Port, Role, Scalars, Spec, Step, Variant, Work,
 };
 use crate::kernels::matmul::epilogue;
 use crate::shape::Dims;
@@ -27,12 +26,7 @@ const EPILOGUE: Epilogue =
 /// Slides windows of weights over images, with bias, activation and residual.
 pub static CONV2D: Kernel = Kernel {
     name: "conv2d",
-    inputs: &[
-        Port::f32("x"),
-        Port::f32_or_f16("w"),
-        Port::f32("b").optional(),
-        Port::f32("residual").optional(),
-    ],
+    inputs: &[Port::f32("x"), Port::f32_or_f16("w"), Port::f32("b").optional(), Port::f32("residual").optional()],
     params: &[
         Param::new("stride", Preset::Ints(&[1, 1])),
         Param::new("padding", Preset::Ints(&[0, 0, 0, 0])),
@@ -215,7 +209,11 @@ pub(super) fn groups(c: &Call, name: &str, channels: usize) -> Result<usize, Str
 fn shape(c: &Call) -> Result<Vec<Spec>, String> {
     let (xs, ws) = (c.shape(X), c.shape(W));
     let (&[batch, channels, h, w], &[o, inner, kh, kw]) = (xs, ws) else {
-        return Err(format!("x is {} and w is {}, expected (B, C, H, W) and (O, C/groups, KH, KW)", Dims(xs), Dims(ws)));
+        return Err(format!(
+            "x is {} and w is {}, expected (B, C, H, W) and (O, C/groups, KH, KW)",
+            Dims(xs),
+            Dims(ws)
+        ));
     };
     let (stride, dilation) = (list(c, "stride", 2, 1)?, list(c, "dilation", 2, 1)?);
     let padding = list(c, "padding", 4, 0)?;
@@ -329,8 +327,11 @@ impl<'g> Tensor<'g> {
     #[track_caller]
     pub fn conv1d(self, w: Tensor<'g>, bias: Option<Tensor<'g>>, options: Conv1d) -> Tensor<'g> {
         if self.rank() != 3 || w.rank() != 3 {
-            let message =
-                format!("x is {} and w is {}, expected (B, C, T) and (O, C/groups, K)", Dims(&self.shape()), Dims(&w.shape()));
+            let message = format!(
+                "x is {} and w is {}, expected (B, C, T) and (O, C/groups, K)",
+                Dims(&self.shape()),
+                Dims(&w.shape())
+            );
             self.graph().reject("conv1d", message);
             return self;
         }
