@@ -15,8 +15,8 @@ use crate::json::Value;
 
 /// The longest `tokenizer.json` that is read, in bytes.
 pub const MAX_FILE: u64 = 128 << 20;
-/// The longest text that is encoded at once, in bytes.
-pub const MAX_TEXT: usize = 16 << 20;
+/// The longest text that is encoded at once, in bytes: some seconds. Longer ones are to be cut at lines.
+pub const MAX_TEXT: usize = 4 << 20;
 /// The depth at which a `tokenizer.json` may nest.
 const MAX_DEPTH: usize = 24;
 
@@ -51,9 +51,7 @@ impl Tokenizer {
         let inner = inner.map_err(|e| fail(excerpt(&e.to_string())))?;
         let tokenizer = Tokenizer { inner, path: path.to_owned() };
         tokenizer.check_added(&json).map_err(fail)?;
-        // Some faults only show in use; better here than in the middle of a run.
-        let ids = tokenizer.encode("a B1.\n", true)?;
-        tokenizer.decode(&ids, false)?;
+        tokenizer.try_out().map_err(fail)?;
         Ok(tokenizer)
     }
 
@@ -115,6 +113,17 @@ impl Tokenizer {
     /// The token with this id, as it stands in the vocabulary.
     pub fn token(&self, id: i32) -> Option<String> {
         self.inner.id_to_token(u32::try_from(id).ok()?)
+    }
+
+    /// Some faults of a file only show in use; better now than in the middle of a run. A text that
+    /// cannot be encoded is none.
+    fn try_out(&self) -> Result<(), String> {
+        let used = guarded(|| {
+            let ids = self.inner.encode_fast("a B1.\n", true).map(|encoding| encoding.get_ids().to_vec());
+            let _ = self.inner.decode(&ids.unwrap_or_default(), false);
+            let _ = self.inner.encode_fast(("a", "b"), true);
+        });
+        used.map_err(|panic| broken(&panic))
     }
 
     fn ids(&self, ids: &[u32]) -> Result<Vec<i32>> {

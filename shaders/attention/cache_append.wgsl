@@ -37,7 +37,7 @@ fn cache_append(
     let h = head % params.heads;
     let p = position[b * params.position_b];
     if (p >= 0 && u32(max(p, 0)) <= params.max - params.rows) {   // T ≤ MAX: the shape rule
-        let from = params.x_offset + b * params.x_b + h * params.x_h + t * params.x_t + d * params.x_d;
-        cache[(head * params.max + u32(p) + t) * params.dims + d] = x[from];
+        let source = params.x_offset + b * params.x_b + h * params.x_h + t * params.x_t + d * params.x_d;
+        cache[(head * params.max + u32(p) + t) * params.dims + d] = x[source];
     }
 }

@@ -3,7 +3,6 @@
 fn neg_of(v: f32) -> f32 { return -v; }
 fn abs_of(v: f32) -> f32 { return abs(v); }
 fn sign_of(v: f32) -> f32 { return sign(v); }
-fn exp_of(v: f32) -> f32 { return exp(v); }
 fn sqrt_of(v: f32) -> f32 { return sqrt(v); }
 fn rsqrt_of(v: f32) -> f32 { return inverseSqrt(v); }
 fn square_of(v: f32) -> f32 { return v * v; }

@@ -6,7 +6,7 @@
 //
 // Paper     Ba, Kiros, Hinton 2016, arXiv:1607.06450, eq. 3–4
 // Shapes    x (R,C)  w (C)  b (C)  →  y (R,C)  mean (R)  rstd (R)
-// Grid      one workgroup per row; lanes stride over C. Direct: one lane per row, no barrier (for CPU adapters)
+// Grid      one workgroup per row; lanes stride over C
 // Numerics  two passes, no E[x²]−E[x]²; f32 sums, order fixed by WG
 // Cost      reads 3·R·C + 2·C, writes R·C + 2·R floats; ~8·R·C flops
 
@@ -60,32 +60,4 @@ fn layer_norm(
         mean[row] = m;
         rstd[row] = r;
     }
-}
-
-const DIRECT_WG = 8u;
-
-@compute @workgroup_size(DIRECT_WG)
-fn layer_norm_direct(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let row = flat_group(group, groups) * DIRECT_WG + lane;
-    if (row >= params.rows) { return; }
-    let base = row * params.cols;
-
-    var sum = 0.0;
-    for (var c = 0u; c < params.cols; c++) { sum += x[base + c]; }
-    let m = sum / f32(params.cols);
-
-    var squares = 0.0;
-    for (var c = 0u; c < params.cols; c++) {
-        let d = x[base + c] - m;
-        squares += d * d;
-    }
-    let r = 1.0 / sqrt(squares / f32(params.cols) + params.eps);
-
-    for (var c = 0u; c < params.cols; c++) { finish(base + c, c, m, r); }
-    mean[row] = m;
-    rstd[row] = r;
 }

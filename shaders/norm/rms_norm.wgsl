@@ -5,7 +5,7 @@
 //
 // Paper     Zhang, Sennrich 2019, arXiv:1910.07467, eq. 4
 // Shapes    x (R,C)  w (C)  →  y (R,C)  rstd (R)
-// Grid      one workgroup per row; lanes stride over C. Direct: one lane per row, no barrier (for CPU adapters)
+// Grid      one workgroup per row; lanes stride over C
 // Numerics  f32 sums, order fixed by WG; squares overflow above |x| = 1.8e19, as the formula's do
 // Cost      reads 2·R·C + C, writes R·C + R floats; ~4·R·C flops
 
@@ -48,27 +48,4 @@ fn rms_norm(
 
     for (var c = lane; c < params.cols; c += WG) { finish(base + c, c, r); }
     if (lane == 0u) { rstd[row] = r; }
-}
-
-const DIRECT_WG = 8u;
-
-@compute @workgroup_size(DIRECT_WG)
-fn rms_norm_direct(
-    @builtin(workgroup_id) group: vec3<u32>,
-    @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32,
-) {
-    let row = flat_group(group, groups) * DIRECT_WG + lane;
-    if (row >= params.rows) { return; }
-    let base = row * params.cols;
-
-    var squares = 0.0;
-    for (var c = 0u; c < params.cols; c++) {
-        let v = x[base + c];
-        squares += v * v;
-    }
-    let r = 1.0 / sqrt(squares / f32(params.cols) + params.eps);
-
-    for (var c = 0u; c < params.cols; c++) { finish(base + c, c, r); }
-    rstd[row] = r;
 }

@@ -6,11 +6,12 @@ use std::path::Path;
 
 use safetensors::Dtype as FileDtype;
 use serde::Deserialize;
-use serde::de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor};
+use serde::de::value::Error as Unknown;
+use serde::de::{Deserializer, Error as _, IntoDeserializer, MapAccess, Visitor};
 
 use crate::error::{Error, Result};
 use crate::file::{bytes, excerpt, is_printable, reserve};
-use crate::json::{self, Pairs};
+use crate::json::{self, Object, Pairs};
 use crate::shape::MAX_RANK;
 
 /// The longest header that is read, in bytes.
@@ -40,10 +41,10 @@ pub(super) fn read(path: &Path, file: &mut File, size: u64) -> Result<Vec<Entry>
     if size == 0 {
         return Err(fail("is empty".into()));
     }
-    if start.get(8) != Some(&b'{') {
-        if let Some(kind) = other_format(&start) {
-            return Err(fail(kind.into()));
-        }
+    if start.get(8) != Some(&b'{')
+        && let Some(kind) = other_format(&start)
+    {
+        return Err(fail(kind.into()));
     }
     let Some(length) = start.first_chunk::<8>().map(|b| u64::from_le_bytes(*b)) else {
         return Err(fail(format!("is {size} bytes long, too short for a safetensors file")));
@@ -87,7 +88,7 @@ fn other_format(start: &[u8]) -> Option<&'static str> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
-    dtype: FileDtype,
+    dtype: String,
     shape: Vec<u64>,
     data_offsets: (u64, u64),
 }
@@ -119,10 +120,10 @@ impl<'de> Visitor<'de> for HeaderVisitor {
                 continue;
             }
             if list.len() == MAX_TENSORS {
-                while entries.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
                 return Err(A::Error::custom(format!("more than {MAX_TENSORS} tensors")));
             }
-            let raw = entries.next_value().map_err(|e| A::Error::custom(format!("\"{}\": {e}", excerpt(&name))))?;
+            let raw = entries.next_value::<Object<Raw>>();
+            let Object(raw) = raw.map_err(|e| A::Error::custom(format!("\"{}\": {e}", excerpt(&name))))?;
             list.push((name, raw));
         }
         Ok(Header(list))
@@ -144,18 +145,20 @@ fn parse(header: &[u8], data_start: u64, size: u64) -> Result<Vec<Entry>, String
 
 fn entry(name: &str, raw: Raw, data_start: u64, data: u64) -> Result<Entry, String> {
     check_name(name)?;
+    let dtype = FileDtype::deserialize(raw.dtype.as_str().into_deserializer())
+        .map_err(|_: Unknown| format!("its dtype \"{}\" is not known", excerpt(&raw.dtype)))?;
     if raw.shape.len() > MAX_RANK {
         return Err(format!("rank {}, more than {MAX_RANK}", raw.shape.len()));
     }
     // Zeros are left out of the product: they would hide sizes that overflow beside them.
     let filled = raw.shape.iter().filter(|&&n| n > 0).try_fold(1u64, |product, &n| product.checked_mul(n));
-    let bits = filled.and_then(|n| n.checked_mul(raw.dtype.bitsize() as u64));
+    let bits = filled.and_then(|n| n.checked_mul(dtype.bitsize() as u64));
     let bits = bits.filter(|&bits| bits / 8 <= isize::MAX as u64);
     let Some(bits) = bits.map(|bits| if raw.shape.contains(&0) { 0 } else { bits }) else {
         return Err(format!("shape {:?} is too large", raw.shape));
     };
     if bits % 8 != 0 {
-        return Err(format!("{bits} bits of {} do not fill whole bytes", raw.dtype));
+        return Err(format!("{bits} bits of {dtype} do not fill whole bytes"));
     }
     let (begin, end) = raw.data_offsets;
     if begin > end || end > data {
@@ -163,10 +166,10 @@ fn entry(name: &str, raw: Raw, data_start: u64, data: u64) -> Result<Entry, Stri
     }
     if end - begin != bits / 8 {
         let found = end - begin;
-        return Err(format!("{found} bytes for shape {:?} of {}, expected {}", raw.shape, raw.dtype, bits / 8));
+        return Err(format!("{found} bytes for shape {:?} of {dtype}, expected {}", raw.shape, bits / 8));
     }
     let shape = raw.shape.iter().map(|&n| n as usize).collect();
-    Ok(Entry { name: name.to_owned(), dtype: raw.dtype, shape, offset: data_start + begin, bytes: end - begin })
+    Ok(Entry { name: name.to_owned(), dtype, shape, offset: data_start + begin, bytes: end - begin })
 }
 
 /// The rule for names of tensors, in files read and written.

@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 use super::header::{MAX_HEADER, MAX_TENSORS};
 use crate::error::{Error, Result};
 use crate::file::{excerpt, is_printable, read_capped};
-use crate::json::{self, Pairs};
+use crate::json::{self, Object, Pairs};
 
 /// The most files a checkpoint may be split into.
 const MAX_SHARDS: usize = 1_000;
@@ -29,7 +29,7 @@ pub(super) fn shards(index: &Path) -> Result<BTreeMap<PathBuf, Vec<String>>> {
     let fail = |message: String| Error::file(index, message);
     let content = read_capped(index, MAX_HEADER)?;
     let text = json::text(&content).map_err(fail)?;
-    let raw: Raw = serde_json::from_str(text)
+    let Object::<Raw>(raw) = serde_json::from_str(text)
         .map_err(|e| fail(format!("is not a valid index of shards: {}", excerpt(&e.to_string()))))?;
     let Pairs(map) = raw.weight_map;
     if map.len() > MAX_TENSORS {

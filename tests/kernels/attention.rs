@@ -1,8 +1,278 @@
 //! Rows of the attention family.
 
 use crate::row::Row;
+use handmill::kernels::attention::attention::ATTENTION;
+use handmill::kernels::attention::attention_decode::ATTENTION_DECODE;
+use handmill::kernels::attention::cache_append::CACHE_APPEND;
+use handmill::kernels::attention::positions::{rope_frequencies, rope_tables, timestep_turns};
+use handmill::kernels::attention::rope::ROPE;
+use handmill::kernels::attention::timestep_embedding::TIMESTEP_EMBEDDING;
+use handmill::tensor::HostTensor;
 
 /// Every row.
 pub fn rows() -> Vec<Row> {
-    vec![]
+    [attention(), masked(), strided(), decode(), append(), rope(), timestep()].into_iter().flatten().collect()
+}
+
+/// B, H, KH, T, S, D, DV.
+type Sizes = [usize; 7];
+
+/// A row with q, k and v; bias and key mask are still to be given.
+fn qkv([b, h, kh, t, s, d, dv]: Sizes, note: &str) -> Row {
+    let label = format!("f32/{b}x{h}of{kh}x{t}x{s}x{d}x{dv}{note}");
+    Row::new(&ATTENTION, &label).f32(&[b, h, t, d]).f32(&[b, kh, s, d]).f32(&[b, kh, s, dv])
+}
+
+fn plain(sizes: Sizes) -> Row {
+    qkv(sizes, "").none().none()
+}
+
+fn causal(sizes: Sizes) -> Row {
+    qkv(sizes, "/causal").none().none().param("causal", true)
+}
+
+fn ones_and_zeros(shape: &[usize], zero: impl Fn(usize) -> bool) -> HostTensor {
+    HostTensor::i32(shape, (0..shape.iter().product()).map(|i| i32::from(!zero(i))).collect())
+}
+
+fn attention() -> Vec<Row> {
+    let mut rows = vec![
+        // numpy: s=q@k.T/2**.5; s[0,2]=-np.inf; p=np.exp(s); np.log(p.sum(1)); p/=p.sum(1,keepdims=True); p@v
+        Row::new(&ATTENTION, "f32/1x1of1x2x3x2x2/golden")
+            .list(&[1, 1, 2, 2], &[1.0, -0.5, 0.25, 2.0])
+            .list(&[1, 1, 3, 2], &[0.5, 1.0, -1.0, 0.75, 2.0, -0.25])
+            .list(&[1, 1, 3, 2], &[1.0, 2.0, 3.0, -4.0, 0.5, 6.0])
+            .none()
+            .none()
+            .param("causal", true)
+            .golden(0, &[1.54885582, 0.35343253, 1.54849071, 0.6704379], 1e-8)
+            .golden(1, &[0.32079485, 2.06858858], 1e-8),
+        plain([2, 4, 4, 64, 64, 32, 32]),
+        plain([1, 3, 3, 17, 19, 13, 11]),
+        plain([1, 1, 1, 1, 1, 1, 1]),
+        plain([2, 2, 1, 1, 131, 5, 3]),
+        plain([1, 4, 2, 33, 65, 16, 16]),
+        plain([1, 6, 2, 31, 63, 3, 65]),
+        plain([1, 1, 1, 32, 257, 65, 64]),
+        plain([1, 2, 2, 5, 70, 256, 256]),
+        plain([1, 1, 1, 3, 9, 512, 300]),
+        plain([257, 256, 256, 1, 2, 1, 1]),
+        causal([1, 2, 2, 64, 64, 16, 16]),
+        causal([2, 2, 1, 37, 97, 7, 9]),
+        causal([1, 1, 1, 70, 40, 8, 8]),
+        causal([1, 1, 1, 1, 100, 8, 4]),
+        qkv([1, 2, 2, 9, 40, 12, 12], "/scale_1").none().none().param("scale", 1.0),
+    ];
+    let range = |note: &str, size: f64| {
+        let label = format!("f32/1x2of2x20x70x8x8/{note}");
+        let [q, k] = [[1, 2, 20, 8], [1, 2, 70, 8]];
+        Row::new(&ATTENTION, &label).range(&q, -size, size).range(&k, -size, size).f32(&k).none().none()
+    };
+    rows.push(range("large_scores", 12.0));
+    rows.push(range("tiny", 1e-30));
+    let equal = |n: usize| vec![0.5; n];
+    rows.push(
+        Row::new(&ATTENTION, "f32/1x1of1x3x66x4x4/all_equal")
+            .list(&[1, 1, 3, 4], &equal(12))
+            .list(&[1, 1, 66, 4], &equal(264))
+            .list(&[1, 1, 66, 4], &equal(264))
+            .none()
+            .none(),
+    );
+    rows
+}
+
+fn masked() -> Vec<Row> {
+    let small = [2, 2, 1, 9, 70, 8, 6];
+    vec![
+        qkv(small, "/bias").f32(&[2, 2, 9, 70]).none(),
+        qkv(small, "/bias_per_head")
+            .f32(&[2, 1, 70])
+            .view(|t| t.broadcast_to(&[2, 2, 9, 70]))
+            .none()
+            .param("causal", true),
+        // Additive masks of the smallest float, as models build them.
+        qkv([1, 1, 1, 2, 3, 4, 4], "/bias_masks")
+            .list(&[1, 1, 2, 3], &[f32::MIN, 0.0, f32::MIN, f32::MIN, f32::MIN, f32::MIN])
+            .none(),
+        qkv(small, "/key_mask").none().value(ones_and_zeros(&[2, 70], |i| i % 3 == 0)),
+        qkv(small, "/key_mask_of_nothing").none().value(ones_and_zeros(&[2, 70], |i| i < 70)),
+        qkv([2, 2, 2, 40, 40, 8, 8], "/everything")
+            .f32(&[2, 2, 40, 40])
+            .value(ones_and_zeros(&[2, 40], |i| i % 40 > 30))
+            .param("causal", true)
+            .param("scale", 0.5),
+        qkv([2, 1, 1, 4, 33, 4, 4], "/key_mask_shared")
+            .none()
+            .value(ones_and_zeros(&[33], |i| i == 7))
+            .view(|t| t.broadcast_to(&[2, 33])),
+    ]
+}
+
+fn strided() -> Vec<Row> {
+    let heads = |note: &str| Row::new(&ATTENTION, &format!("f32/2x3of3x21x21x5x5/{note}"));
+    vec![
+        // Queries, keys and values as slices of one projection, (B,T,3·H·D) each.
+        heads("of_projections")
+            .f32(&[2, 21, 45])
+            .view(|t| t.slice(-1, 0, 15).heads(3))
+            .f32(&[2, 21, 45])
+            .view(|t| t.slice(-1, 15, 15).heads(3))
+            .f32(&[2, 21, 45])
+            .view(|t| t.slice(-1, 30, 15).heads(3))
+            .none()
+            .none()
+            .param("causal", true),
+        // Positions of an image as tokens: the head dim is the outer axis.
+        heads("channels_first")
+            .f32(&[2, 3, 5, 21])
+            .view(|t| t.transpose(-1, -2))
+            .f32(&[2, 3, 5, 21])
+            .view(|t| t.transpose(-1, -2))
+            .f32(&[2, 3, 5, 21])
+            .view(|t| t.transpose(-1, -2))
+            .none()
+            .none(),
+        Row::new(&ATTENTION, "f16/1x2of2x9x33x7x7")
+            .f32(&[1, 2, 9, 7])
+            .f16(&[1, 2, 33, 7])
+            .f16(&[1, 2, 34, 7])
+            .view(|t| t.slice(2, 1, 33))
+            .none()
+            .none(),
+        Row::new(&ATTENTION, "f16/1x1of1x3x5x4x4/values_only")
+            .f32(&[1, 1, 3, 4])
+            .f32(&[1, 1, 5, 4])
+            .f16(&[1, 1, 5, 4])
+            .none()
+            .none(),
+    ]
+}
+
+fn decode() -> Vec<Row> {
+    let row = |[b, h, kh, t, max, d, dv]: Sizes, note: &str, length: &[i32]| {
+        let label = format!("f32/{b}x{h}of{kh}x{t}x{max}x{d}x{dv}{note}");
+        Row::new(&ATTENTION_DECODE, &label)
+            .f32(&[b, h, t, d])
+            .f32(&[b, kh, max, d])
+            .f32(&[b, kh, max, dv])
+            .value(HostTensor::i32(&[length.len()], length.to_vec()))
+    };
+    vec![
+        // The last row of the golden of attention; the fourth position is not filled yet.
+        Row::new(&ATTENTION_DECODE, "f32/1x1of1x1x4x2x2/golden")
+            .list(&[1, 1, 1, 2], &[0.25, 2.0])
+            .list(&[1, 1, 4, 2], &[0.5, 1.0, -1.0, 0.75, 2.0, -0.25, 50.0, 50.0])
+            .list(&[1, 1, 4, 2], &[1.0, 2.0, 3.0, -4.0, 0.5, 6.0, 50.0, 50.0])
+            .value(HostTensor::i32(&[1], vec![3]))
+            .none()
+            .golden(0, &[1.54849071, 0.6704379], 1e-8),
+        row([1, 4, 4, 1, 1024, 64, 64], "", &[700]).none(),
+        row([2, 4, 2, 1, 300, 16, 16], "/lengths", &[1, 300]).none(),
+        row([2, 2, 1, 3, 67, 7, 5], "/three_queries", &[2, 40]).none(),
+        row([1, 1, 1, 1, 1, 1, 1], "", &[1]).none(),
+        row([1, 2, 2, 1, 64, 256, 256], "", &[64]).none(),
+        row([1, 3, 1, 1, 257, 65, 63], "/over_full", &[999]).none(),
+        row([1, 3, 1, 2, 65, 8, 8], "/empty", &[0]).none(),
+        row([2, 2, 2, 1, 600, 8, 8], "/key_mask", &[520]).value(ones_and_zeros(&[2, 600], |i| i % 7 < 3 || i > 1000)),
+        Row::new(&ATTENTION_DECODE, "f16/1x2of1x1x70x9x7")
+            .f32(&[1, 1, 2, 9])
+            .view(|t| t.permute(&[0, 2, 1, 3]))
+            .f16(&[1, 1, 70, 9])
+            .f16(&[1, 1, 70, 7])
+            .value(HostTensor::i32(&[1], vec![69]))
+            .none(),
+    ]
+}
+
+fn append() -> Vec<Row> {
+    let at = |p: &[i32]| HostTensor::i32(&[p.len()], p.to_vec());
+    let row = |note: &str| Row::new(&CACHE_APPEND, &format!("f32/2x3x8x5{note}")).f32(&[2, 3, 8, 5]);
+    vec![
+        row("").f32(&[2, 3, 1, 5]).value(at(&[4])),
+        row("/full").f32(&[2, 3, 8, 5]).value(at(&[0])),
+        row("/last").f32(&[2, 3, 3, 5]).value(at(&[5])),
+        row("/beyond").f32(&[2, 3, 3, 5]).value(at(&[6])),
+        row("/negative").f32(&[2, 3, 1, 5]).value(at(&[-1])),
+        row("/each").f32(&[2, 3, 2, 5]).value(at(&[6, 1])),
+        row("/heads").f32(&[2, 2, 15]).view(|t| t.heads(3)).value(at(&[3])),
+        Row::new(&CACHE_APPEND, "i32/1x1x3x1").ids(&[1, 1, 3, 1], 9).ids(&[1, 1, 1, 1], 9).value(at(&[2])),
+    ]
+}
+
+fn rope() -> Vec<Row> {
+    let row = |[b, h, t, d]: [usize; 4], rotated: usize, note: &str| {
+        let [cos, sin] = rope_tables(64, &rope_frequencies(rotated, 10_000.0));
+        Row::new(&ROPE, &format!("f32/{b}x{h}x{t}x{d}{note}")).f32(&[b, h, t, d]).value(cos).value(sin)
+    };
+    let [cos, sin] = rope_tables(8, &rope_frequencies(4, 10_000.0));
+    vec![
+        // numpy: a=np.tile(3*10000.**(-np.arange(0,4,2)/4),2); x*np.cos(a)+np.r_[-x[2:],x[:2]]*np.sin(a)
+        Row::new(&ROPE, "f32/1x1x1x4/golden")
+            .list(&[1, 1, 1, 4], &[0.5, -1.0, 2.0, 0.25])
+            .value(cos.clone())
+            .value(sin.clone())
+            .value(HostTensor::i32(&[1], vec![3]))
+            .golden(0, &[-0.77723626, -1.00704891, -1.90942499, 0.21989201], 1e-7),
+        row([2, 3, 17, 16], 16, "").none(),
+        row([2, 3, 1, 64], 64, "/offset").value(HostTensor::i32(&[1], vec![63])),
+        row([2, 2, 5, 7], 4, "/partial").value(HostTensor::i32(&[5], vec![9, 0, 1, 2, 60])),
+        row([2, 2, 3, 6], 6, "/batched").value(HostTensor::i32(&[2, 3], vec![9, 0, 1, 2, 60, 5])),
+        row([1, 1, 2, 2], 2, "/clamped").value(HostTensor::i32(&[2], vec![-5, 640])),
+        row([1, 2, 4, 8], 8, "/interleaved").none().param("interleaved", true),
+        Row::new(&ROPE, "f32/2x3x5x4/heads")
+            .f32(&[2, 5, 24])
+            .view(|t| t.slice(-1, 12, 12).heads(3))
+            .value(cos)
+            .value(sin)
+            .none(),
+    ]
+}
+
+fn timestep() -> Vec<Row> {
+    let steps = |t: &[i32]| HostTensor::i32(&[t.len()], t.to_vec());
+    let all: Vec<i32> = (0..1000).collect();
+    vec![
+        // numpy: f=np.exp(-np.log(1e4)*np.arange(2)/2); a=t[:,None]*f; np.c_[np.sin(a),np.cos(a),0*t]
+        Row::new(&TIMESTEP_EMBEDDING, "i32/2x5/golden")
+            .value(steps(&[999, 3]))
+            .value(timestep_turns(2, 0.0))
+            .param("dim", 5i64)
+            .golden(
+                0,
+                &[
+                    -0.026460752737064126,
+                    -0.5356033346142868,
+                    0.9996498529808264,
+                    -0.8444696962887752,
+                    0.0,
+                    0.1411200080598672,
+                    0.029995500202495647,
+                    -0.9899924966004454,
+                    0.9995500337489875,
+                    0.0,
+                ],
+                1e-9,
+            ),
+        // numpy: f=np.exp(-np.log(1e4)*np.arange(2)); a=t*f; np.r_[np.cos(a),np.sin(a)]
+        Row::new(&TIMESTEP_EMBEDDING, "i32/1x4/golden_flip")
+            .value(steps(&[999]))
+            .value(timestep_turns(2, 1.0))
+            .param("dim", 4i64)
+            .param("flip_sin_to_cos", true)
+            .golden(0, &[0.9996498529808264, 0.995014143644653, -0.026460752737064126, 0.09973391573129901], 1e-9),
+        Row::new(&TIMESTEP_EMBEDDING, "i32/1000x32")
+            .value(steps(&all))
+            .value(timestep_turns(16, 1.0))
+            .param("dim", 32i64),
+        Row::new(&TIMESTEP_EMBEDDING, "f32/7x66")
+            .range(&[7], 0.0, 1000.0)
+            .value(timestep_turns(33, 0.0))
+            .param("dim", 66i64)
+            .param("flip_sin_to_cos", true),
+        Row::new(&TIMESTEP_EMBEDDING, "f32/3x3/small")
+            .list(&[3], &[0.0, 1e-30, -0.5])
+            .value(timestep_turns(1, 0.0))
+            .param("dim", 3i64),
+    ]
 }

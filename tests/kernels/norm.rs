@@ -37,6 +37,7 @@ fn row_cases(kernel: &'static Kernel, finish: fn(Row, usize) -> Row) -> Vec<Row>
         finish(Row::new(kernel, "f32/3x70/large").range(&[3, 70], -1e15, 1e15), 70),
         finish(Row::new(kernel, "f32/2x8/all_equal").list(&[2, 8], &[3.0; 16]), 8),
         finish(Row::new(kernel, "f32/1x8/tiny").list(&[1, 8], &tiny), 8),
+        finish(Row::new(kernel, "f32/1x7/tiny").list(&[1, 7], &tiny[..7]), 7),
         finish(Row::new(kernel, "f32/5x33/strided").f32(&[33, 5]).view(|x| x.transpose(0, 1)), 33),
     ]);
     rows
@@ -201,6 +202,9 @@ fn batch_norm() -> Vec<Row> {
         row(&[1, 63], ""),
         row(&[1, 64], ""),
         row(&[1, 65], ""),
+        row(&[1, 1, 252], ""),
+        row(&[1, 1, 256], ""),
+        row(&[1, 1, 260], ""),
         row(&[65_536, 65], "/many"),
         row(&[2, 3, 5], "/eps").param("eps", 1e-3),
         Row::new(&BATCH_NORM, "f32/2x3x5/w").f32(&[2, 3, 5]).f32(&[3]).range(&[3], 0.1, 2.0).f32(&[3]).none(),

@@ -1,6 +1,6 @@
-//! Batch normalisation by given statistics. Shader: shaders/norm/batch_norm.wgsl
+//! Batch normalisation by given statistics. Shaders: shaders/norm/batch_norm.wgsl, batch_norm_vec4.wgsl
 
-use super::{channels_space, expect_vector};
+use super::{channels_space, expect_eps, expect_vector};
 use crate::graph::Tensor;
 use crate::kernel::{Call, Default, Fusion, Grid, Kernel, Param, Port, Ref, Role, Scalars, Spec, Step, Variant, Work};
 
@@ -30,11 +30,24 @@ pub static BATCH_NORM: Kernel = Kernel {
             .set("space", space)
             .set("eps", c.float("eps"))
     },
-    variants: &[Variant {
-        shader: "norm/batch_norm",
-        steps: &[Step { entry: "batch_norm", grid: |c| Grid::Threads(c.spec(X).len() as u64), loops: |_| 0 }],
-        ..Variant::BASE
-    }],
+    variants: &[
+        Variant {
+            how: "vec4",
+            shader: "norm/batch_norm_vec4",
+            applies: |c, _| c.shape(X)[2..].iter().product::<usize>() % 4 == 0,
+            steps: &[Step {
+                entry: "batch_norm_vec4",
+                grid: |c| Grid::Threads(c.spec(X).len() as u64 / 4),
+                loops: |_| 0,
+            }],
+            ..Variant::BASE
+        },
+        Variant {
+            shader: "norm/batch_norm",
+            steps: &[Step { entry: "batch_norm", grid: |c| Grid::Threads(c.spec(X).len() as u64), loops: |_| 0 }],
+            ..Variant::BASE
+        },
+    ],
     work: |c| Work { flops: 6 * c.spec(X).len() as u64, bytes: c.bytes() },
     reference: |r| {
         let space = r.shape(X)[2..].iter().product();
@@ -48,6 +61,7 @@ pub static BATCH_NORM: Kernel = Kernel {
 
 fn shape(c: &Call) -> Result<Vec<Spec>, String> {
     let (channels, _) = channels_space(c)?;
+    expect_eps(c)?;
     for port in [MEAN, VARIANCE, W, B] {
         expect_vector(c, port, channels)?;
     }

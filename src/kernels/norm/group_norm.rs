@@ -1,6 +1,6 @@
 //! Group normalisation. Shaders: shaders/norm/group_norm.wgsl, group_norm_split.wgsl, group_norm_direct.wgsl
 
-use super::{affine_error, channels_space, expect_vector, lanes, normal_error, statistics_error};
+use super::{affine_error, channels_space, expect_eps, expect_vector, lanes, normal_error, statistics_error};
 use crate::adapter::{Adapter, AdapterKind};
 use crate::graph::Tensor;
 use crate::kernel::{
@@ -142,11 +142,12 @@ fn part_loops(c: &Call) -> u64 {
     2 * (rows.part_cols() as u64).div_ceil(lanes(rows.cols)) + 16
 }
 
-/// A lane a channel from two subgroups' worth on where barriers are dear; parts where few rows are long.
+/// Indices in the order plain, direct, split. Where barriers are dear, a lane a channel pays from a subgroup's
+/// worth of channels on; elsewhere, parts pay where few rows are long.
 pub(super) fn choose(c: &Call, adapter: &Adapter) -> usize {
     let rows = Rows::of(c);
     match adapter.kind {
-        AdapterKind::Cpu => usize::from(rows.planes() >= 16),
+        AdapterKind::Cpu => usize::from(rows.planes() >= 8),
         _ if rows.parts() > 2 && rows.rows < 256 => 2,
         _ => 0,
     }
@@ -159,6 +160,7 @@ pub(super) fn shape(c: &Call) -> Result<Vec<Spec>, String> {
             return Err(format!("{channels} channels do not split into {groups} groups"));
         }
     }
+    expect_eps(c)?;
     expect_vector(c, W, channels)?;
     expect_vector(c, B, channels)?;
     for param in ["activation", "activation_out"] {

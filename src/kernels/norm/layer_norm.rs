@@ -1,7 +1,8 @@
-//! Layer normalisation. Shader: shaders/norm/layer_norm.wgsl
+//! Layer normalisation. Shaders: shaders/norm/layer_norm.wgsl, layer_norm_vec4.wgsl
 
-use super::{affine_error, expect_vector, lanes, normal_error, rows_cols, statistics_error};
-use crate::adapter::AdapterKind;
+use super::{
+    affine_error, choose_rows, expect_eps, expect_vector, fours, lanes, normal_error, rows_cols, statistics_error,
+};
 use crate::graph::Tensor;
 use crate::kernel::{Call, Default, Grid, Kernel, Param, Port, Ref, Scalars, Spec, Step, Variant, Work};
 
@@ -23,11 +24,23 @@ pub static LAYER_NORM: Kernel = Kernel {
     variants: &[
         Variant {
             how: "direct",
-            shader: "norm/layer_norm",
+            shader: "norm/layer_norm_vec4",
+            applies: |c, _| fours(c),
             steps: &[Step {
                 entry: "layer_norm_direct",
                 grid: |c| Grid::Threads(rows_cols(c).0 as u64),
-                loops: |c| 3 * rows_cols(c).1 as u64,
+                loops: |c| 3 * rows_cols(c).1 as u64 / 4,
+            }],
+            ..Variant::BASE
+        },
+        Variant {
+            how: "vec4",
+            shader: "norm/layer_norm_vec4",
+            applies: |c, _| fours(c),
+            steps: &[Step {
+                entry: "layer_norm_vec4",
+                grid: |c| Grid::Groups(rows_cols(c).0 as u64),
+                loops: |c| 3 * (rows_cols(c).1 as u64 / 4).div_ceil(lanes(rows_cols(c).1)) + 16,
             }],
             ..Variant::BASE
         },
@@ -41,8 +54,7 @@ pub static LAYER_NORM: Kernel = Kernel {
             ..Variant::BASE
         },
     ],
-    // A lane a row fills two subgroups of a CPU adapter from 16 rows on; barriers cost more than that gains.
-    choose: |c, adapter| usize::from(adapter.kind != AdapterKind::Cpu || rows_cols(c).0 < 16),
+    choose: choose_rows,
     work: |c| Work { flops: 8 * c.spec(X).len() as u64, bytes: c.bytes() },
     reference: |r| {
         let cols = rows_cols(r).1;
@@ -55,6 +67,7 @@ pub static LAYER_NORM: Kernel = Kernel {
 
 fn shape(c: &Call) -> Result<Vec<Spec>, String> {
     let Some((cols, rows)) = c.shape(X).split_last() else { return Err("x has no axis to normalise".into()) };
+    expect_eps(c)?;
     expect_vector(c, W, *cols)?;
     expect_vector(c, B, *cols)?;
     Ok(vec![c.spec(X), Spec::f32(rows), Spec::f32(rows)])

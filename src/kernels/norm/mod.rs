@@ -1,5 +1,6 @@
 //! Normalisations over rows, groups and channels.
 
+use crate::adapter::{Adapter, AdapterKind};
 use crate::check::{Tol, U};
 use crate::kernel::{Call, Kernel};
 use crate::shape::Dims;
@@ -28,6 +29,23 @@ pub(crate) fn lanes(cols: usize) -> u64 {
 fn rows_cols(c: &Call) -> (usize, usize) {
     let cols = c.shape(0).last().copied().unwrap_or(1);
     (c.spec(0).len() / cols, cols)
+}
+
+/// Rows of a multiple of 4 elements: they begin at whole `vec4`s.
+fn fours(c: &Call) -> bool {
+    rows_cols(c).1 % 4 == 0
+}
+
+/// Indices in the order direct, vec4, plain. Where barriers are dear, a lane a row pays from a subgroup's
+/// worth of rows on.
+fn choose_rows(c: &Call, adapter: &Adapter) -> usize {
+    usize::from(adapter.kind != AdapterKind::Cpu || rows_cols(c).0 < 8)
+}
+
+/// `eps` is a number from 0 on.
+fn expect_eps(c: &Call) -> Result<(), String> {
+    let eps = c.float("eps");
+    if eps.is_finite() && eps >= 0.0 { Ok(()) } else { Err(format!("eps is {eps}, expected a number from 0 on")) }
 }
 
 /// An optional vector at `port` has one element for each of the `n` it goes with.
@@ -63,4 +81,38 @@ fn statistics_error(tol: Tol, row: &[f64], mean: f64, rstd: f64) -> (f64, f64) {
 /// The bound of `y = normal · w + b` if `normal` is off by at most `error`.
 fn affine_error(tol: Tol, error: f64, y: f64, w: f64, b: f64) -> f64 {
     error * w.abs() + tol.ulps(4.0, 16.0, y) + tol.ulps(1.0, 4.0, y - b)
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::graph::{Graph, Tensor};
+    use crate::tensor::Dtype;
+
+    fn error(build: impl for<'g> Fn(&'g Graph, Tensor<'g>) -> Tensor<'g>) -> String {
+        let g = Graph::new();
+        build(&g, g.input("x", Dtype::F32, &[2, 6, 5]));
+        let text = g.build().unwrap_err().to_string();
+        text.split_once(": ").map_or(text.clone(), |(_, message)| message.to_owned())
+    }
+
+    #[test]
+    fn what_does_not_fit_is_named() {
+        let messages = [
+            error(|_, x| x.group_norm(4, None, None, 1e-5)),
+            error(|_, x| x.group_norm(0, None, None, 1e-5)),
+            error(|g, x| x.layer_norm(Some(g.input("w", Dtype::F32, &[6])), None, 1e-5)),
+            error(|g, x| x.instance_norm(None, Some(g.input("b", Dtype::F32, &[5])), 1e-5)),
+            error(|_, x| x.rms_norm(None, -1.0)),
+            error(|_, x| x.reshape(&[60]).group_norm(1, None, None, 1e-5)),
+        ];
+        let expected = [
+            "group_norm: 6 channels do not split into 4 groups",
+            "group_norm: 6 channels do not split into 0 groups",
+            "layer_norm: w is (6,), expected (5,) for x (2, 6, 5)",
+            "instance_norm: b is (5,), expected (6,) for x (2, 6, 5)",
+            "rms_norm: eps is -1, expected a number from 0 on",
+            "group_norm: x is (60,), expected (B, C, …)",
+        ];
+        assert_eq!(messages, expected);
+    }
 }

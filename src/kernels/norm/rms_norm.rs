@@ -1,7 +1,6 @@
-//! Root-mean-square normalisation. Shader: shaders/norm/rms_norm.wgsl
+//! Root-mean-square normalisation. Shaders: shaders/norm/rms_norm.wgsl, rms_norm_vec4.wgsl
 
-use super::{expect_vector, lanes, rows_cols};
-use crate::adapter::AdapterKind;
+use super::{choose_rows, expect_eps, expect_vector, fours, lanes, rows_cols};
 use crate::check::U;
 use crate::graph::Tensor;
 use crate::kernel::{Call, Default, Grid, Kernel, Param, Port, Ref, Scalars, Spec, Step, Variant, Work};
@@ -23,11 +22,23 @@ pub static RMS_NORM: Kernel = Kernel {
     variants: &[
         Variant {
             how: "direct",
-            shader: "norm/rms_norm",
+            shader: "norm/rms_norm_vec4",
+            applies: |c, _| fours(c),
             steps: &[Step {
                 entry: "rms_norm_direct",
                 grid: |c| Grid::Threads(rows_cols(c).0 as u64),
-                loops: |c| 2 * rows_cols(c).1 as u64,
+                loops: |c| 2 * rows_cols(c).1 as u64 / 4,
+            }],
+            ..Variant::BASE
+        },
+        Variant {
+            how: "vec4",
+            shader: "norm/rms_norm_vec4",
+            applies: |c, _| fours(c),
+            steps: &[Step {
+                entry: "rms_norm_vec4",
+                grid: |c| Grid::Groups(rows_cols(c).0 as u64),
+                loops: |c| 2 * (rows_cols(c).1 as u64 / 4).div_ceil(lanes(rows_cols(c).1)) + 16,
             }],
             ..Variant::BASE
         },
@@ -36,12 +47,12 @@ pub static RMS_NORM: Kernel = Kernel {
             steps: &[Step {
                 entry: "rms_norm",
                 grid: |c| Grid::Groups(rows_cols(c).0 as u64),
-                loops: |c| 2 * (rows_cols(c).1 as u64).div_ceil(lanes(rows_cols(c).1)) + 8,
+                loops: |c| 2 * (rows_cols(c).1 as u64).div_ceil(lanes(rows_cols(c).1)) + 16,
             }],
             ..Variant::BASE
         },
     ],
-    choose: |c, adapter| usize::from(adapter.kind != AdapterKind::Cpu || rows_cols(c).0 < 16),
+    choose: choose_rows,
     work: |c| Work { flops: 4 * c.spec(X).len() as u64, bytes: c.bytes() },
     reference: |r| {
         let (y, rstd) = kernels_ref::norm::rms_norm(r.f64(X), r.opt(W), rows_cols(r).1, r.float("eps"));
@@ -53,6 +64,7 @@ pub static RMS_NORM: Kernel = Kernel {
 
 fn shape(c: &Call) -> Result<Vec<Spec>, String> {
     let Some((cols, rows)) = c.shape(X).split_last() else { return Err("x has no axis to normalise".into()) };
+    expect_eps(c)?;
     expect_vector(c, W, *cols)?;
     Ok(vec![c.spec(X), Spec::f32(rows)])
 }

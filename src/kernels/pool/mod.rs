@@ -162,3 +162,58 @@ fn window_loops(c: &Call) -> u64 {
     let [kh, kw] = checked(c).kernel.map(|k| k as u64);
     kh.saturating_mul(kw + 1)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Graph;
+    use crate::tensor::Dtype;
+
+    /// The shape of `pool` over an image, or the error.
+    fn max(image: [usize; 2], pool: Pool2d) -> Result<Vec<usize>, String> {
+        let g = Graph::new();
+        let y = g.input("x", Dtype::F32, &[1, 1, image[0], image[1]]).max_pool2d(pool);
+        let shape = y.shape();
+        g.output("y", y);
+        let message = |e: crate::Error| e.to_string().split_once("max_pool2d: ").map(|(_, m)| m.to_owned());
+        g.build().map(|_| shape[2..].to_vec()).map_err(|e| message(e).unwrap_or_default())
+    }
+
+    // torch.nn.MaxPool2d(k, s, p, ceil_mode=c)(torch.zeros(1, 1, *image)).shape
+    #[test]
+    fn sizes_are_pytorchs() {
+        let ceil = |pool| Pool2d { ceil_mode: true, ..pool };
+        let sizes = [
+            max([8, 7], Pool2d::square(2)),
+            max([9, 8], Pool2d::square(3).stride(2).padding(1)),
+            max([5, 6], ceil(Pool2d::square(2))),
+            max([5, 4], ceil(Pool2d::square(2).stride(3).padding(1))),
+            max([2, 3], ceil(Pool2d::square(3).stride(2))),
+        ];
+        assert_eq!(sizes.map(Result::unwrap), [[4, 3], [5, 4], [3, 3], [2, 2], [1, 1]]);
+    }
+
+    #[test]
+    fn impossible_windows_are_errors() {
+        let dilated = Pool2d { dilation: [3, 3], padding: [1, 1], ..Pool2d::square(2).stride(1) };
+        let messages = [
+            max([4, 4], Pool2d::square(5)),
+            max([4, 4], Pool2d::square(3).padding(2)),
+            max([4, 4], Pool2d::square(2).stride(0)),
+            max([4, 4], Pool2d::square(0)),
+            max([2, 2], dilated),
+            max([4, 4], Pool2d::square(usize::MAX >> 1)),
+            max([4, 4], Pool2d::square(2).stride(i32::MAX as usize)),
+        ];
+        let expected = [
+            "a window of 5 does not fit the padded size 4",
+            "padding 2 is more than half of a window of 3",
+            "stride is [0, 0], expected numbers from 1 to 2147483647",
+            "kernel is [0, 0], expected numbers from 1 to 2147483647",
+            "window 0 of 1 has no element of the image (dilation 3, padding 1)",
+            "kernel is [9223372036854775807, 9223372036854775807], expected numbers from 1 to 2147483647",
+            "a window of 2, stride 2147483647 and padded size 4 pass 2^31",
+        ];
+        assert_eq!(messages.map(Result::unwrap_err), expected);
+    }
+}

@@ -104,3 +104,35 @@ impl<'g> Tensor<'g> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Graph;
+    use crate::tensor::Dtype;
+
+    fn shape(mode: Interpolation, target: Target, align_corners: bool) -> Result<Vec<usize>, String> {
+        let g = Graph::new();
+        let y = g.input("x", Dtype::F32, &[2, 3, 5, 6]).interpolate(mode, target, align_corners);
+        let shape = y.shape();
+        g.output("y", y);
+        let message = |e: crate::Error| e.to_string().split_once("interpolate: ").map(|(_, m)| m.to_owned());
+        g.build().map(|_| shape).map_err(|e| message(e).unwrap_or_default())
+    }
+
+    #[test]
+    fn sizes_by_factor_are_rounded_down() {
+        let factor = Target::Factor([1.7, 0.5]);
+        assert_eq!(shape(Interpolation::Bilinear, factor, false).unwrap(), [2, 3, 8, 3]);
+        assert_eq!(shape(Interpolation::Bicubic, Target::Size([1, 9]), true).unwrap(), [2, 3, 1, 9]);
+        assert_eq!(shape(Interpolation::Nearest, factor, false).unwrap(), [2, 3, 8, 3]);
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_an_error() {
+        let nearest = |target, corners| shape(Interpolation::Nearest, target, corners).unwrap_err();
+        assert_eq!(nearest(Target::Size([2, 2]), true), "nearest has no corners to align");
+        let zero = "output size is 0, expected 1 to 2147483647 for an input of 6";
+        assert_eq!(nearest(Target::Size([2, 0]), false), zero);
+    }
+}

@@ -1,9 +1,9 @@
-//! Logarithm of the softmax. Shader: shaders/softmax/log_softmax.wgsl
+//! Logarithm of the softmax. Shaders: shaders/softmax/log_softmax.wgsl, log_softmax_vec4.wgsl
 
 use super::softmax::along;
 use super::{
-    SCRATCH, choose, cols, lane_grid, lane_loops, largest, part_grid, part_loops, row_grid, row_loops, scalars, shape,
-    sum_error,
+    SCRATCH, choose, cols, fours, lane_grid, lane_loops, largest, part_grid, part_loops, row_grid, row_loops, scalars,
+    shape, sum_error,
 };
 use crate::check::U;
 use crate::graph::Tensor;
@@ -16,11 +16,6 @@ pub static LOG_SOFTMAX: Kernel = Kernel {
     shape,
     scalars,
     variants: &[
-        Variant {
-            shader: "softmax/log_softmax",
-            steps: &[Step { entry: "log_softmax", grid: row_grid, loops: row_loops }],
-            ..Variant::BASE
-        },
         Variant {
             how: "direct",
             shader: "softmax/log_softmax",
@@ -35,6 +30,18 @@ pub static LOG_SOFTMAX: Kernel = Kernel {
                 Step { entry: "log_softmax_split", grid: part_grid, loops: part_loops },
             ],
             scratch: SCRATCH,
+            ..Variant::BASE
+        },
+        Variant {
+            how: "vec4",
+            shader: "softmax/log_softmax_vec4",
+            applies: fours,
+            steps: &[Step { entry: "log_softmax_vec4", grid: row_grid, loops: row_loops }],
+            ..Variant::BASE
+        },
+        Variant {
+            shader: "softmax/log_softmax",
+            steps: &[Step { entry: "log_softmax", grid: row_grid, loops: row_loops }],
             ..Variant::BASE
         },
     ],

@@ -75,14 +75,20 @@ fn part_loops(c: &Call) -> u64 {
     2 * (part_cols(c) as u64).div_ceil(lanes(cols(c))) + 16
 }
 
-/// Indices in the order plain, direct, split: a lane a row from two subgroups' worth on where barriers are
-/// dear; parts where few rows are long.
+/// Indices in the order direct, split, vec4, plain. Where barriers are dear, a lane a row pays from a
+/// subgroup's worth of rows on; elsewhere, parts pay where few rows are long.
 fn choose(c: &Call, adapter: &Adapter) -> usize {
     match adapter.kind {
-        AdapterKind::Cpu => usize::from(rows(c) >= 16),
-        _ if parts(c) > 2 && rows(c) < 256 => 2,
-        _ => 0,
+        AdapterKind::Cpu if rows(c) >= 8 => 0,
+        AdapterKind::Cpu => 2,
+        _ if parts(c) > 2 && rows(c) < 256 => 1,
+        _ => 2,
     }
+}
+
+/// Rows of a multiple of 4 elements: they begin at whole `vec4`s.
+fn fours(c: &Call, _: &Adapter) -> bool {
+    cols(c) % 4 == 0
 }
 
 /// The largest element of a row; of a row of −∞ alone, 0.
@@ -95,4 +101,28 @@ fn largest(row: &[f64]) -> f64 {
 fn sum_error(tol: Tol, row: &[f64]) -> f64 {
     let n = row.len() as f64;
     tol.pick(4.0 * n.sqrt() + 4.0, 2.0 * n + 8.0) * U
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::graph::Graph;
+    use crate::tensor::Dtype;
+
+    #[test]
+    fn another_axis_is_moved_to_the_end_and_back() {
+        let g = Graph::new();
+        let y = g.input("x", Dtype::F32, &[2, 3, 4]).softmax(1);
+        assert_eq!(y.shape(), [2, 3, 4]);
+        assert_eq!(y.layout().strides, [12, 1, 3], "a view of (2, 4, 3)");
+        g.output("y", y.log_softmax(-1));
+        assert!(g.build().is_ok());
+    }
+
+    #[test]
+    fn an_axis_that_is_not_there_is_an_error() {
+        let g = Graph::new();
+        g.input("x", Dtype::F32, &[2, 3]).softmax(2);
+        let text = g.build().unwrap_err().to_string();
+        assert!(text.ends_with("softmax: axis 2 is not in (2, 3)"), "{text}");
+    }
 }

@@ -1,8 +1,8 @@
-//! Softmax. Shader: shaders/softmax/softmax.wgsl
+//! Softmax. Shaders: shaders/softmax/softmax.wgsl, softmax_vec4.wgsl
 
 use super::{
-    SCRATCH, choose, cols, lane_grid, lane_loops, largest, part_grid, part_loops, row_grid, row_loops, scalars, shape,
-    sum_error,
+    SCRATCH, choose, cols, fours, lane_grid, lane_loops, largest, part_grid, part_loops, row_grid, row_loops, scalars,
+    shape, sum_error,
 };
 use crate::check::U;
 use crate::graph::Tensor;
@@ -17,11 +17,6 @@ pub static SOFTMAX: Kernel = Kernel {
     scalars,
     variants: &[
         Variant {
-            shader: "softmax/softmax",
-            steps: &[Step { entry: "softmax", grid: row_grid, loops: row_loops }],
-            ..Variant::BASE
-        },
-        Variant {
             how: "direct",
             shader: "softmax/softmax",
             steps: &[Step { entry: "softmax_direct", grid: lane_grid, loops: lane_loops }],
@@ -35,6 +30,18 @@ pub static SOFTMAX: Kernel = Kernel {
                 Step { entry: "softmax_split", grid: part_grid, loops: part_loops },
             ],
             scratch: SCRATCH,
+            ..Variant::BASE
+        },
+        Variant {
+            how: "vec4",
+            shader: "softmax/softmax_vec4",
+            applies: fours,
+            steps: &[Step { entry: "softmax_vec4", grid: row_grid, loops: row_loops }],
+            ..Variant::BASE
+        },
+        Variant {
+            shader: "softmax/softmax",
+            steps: &[Step { entry: "softmax", grid: row_grid, loops: row_loops }],
             ..Variant::BASE
         },
     ],
