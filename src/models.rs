@@ -16,6 +16,8 @@ use crate::tensor::Dtype;
 use crate::weights::Checkpoint;
 
 pub mod feedforward;
+pub mod generative;
+pub mod layers;
 pub mod transformers;
 
 /// A model: its name, where it comes from, and the function that builds its graph.
@@ -70,12 +72,17 @@ impl Model {
     }
 }
 
+/// Families of models, in the order of the catalogue.
+pub static FAMILIES: &[&[&Model]] = &[feedforward::MODELS, transformers::MODELS, generative::MODELS, layers::MODELS];
+
 /// Every model, in the order of the catalogue.
-pub static MODELS: &[&Model] = &[&feedforward::mlp::MLP, &transformers::bert::BERT, &transformers::gpt2::GPT2];
+pub fn all() -> impl Iterator<Item = &'static Model> {
+    FAMILIES.iter().flat_map(|models| models.iter().copied())
+}
 
 /// The model called `name`.
 pub fn named(name: &str) -> Result<&'static Model> {
-    MODELS.iter().copied().find(|m| m.name == name).ok_or_else(|| {
+    all().find(|m| m.name == name).ok_or_else(|| {
         Error::config(
             "config.json",
             format!("the architecture {name} is not one of the models; `handmill models` lists them"),

@@ -323,7 +323,11 @@ fn gpt2_stops(engine: &Engine) -> Check {
     let forced = decoder.generate(&[7], &forced, &mut |_| {})?;
     same("forced tokens", [forced[1], forced[4]], [11, 12])?;
     let mut whole = Decoder::open(&context, &gpt2::CAUSAL, 8, Cache::None)?;
-    same("what follows a forced token", whole.generate(&[7, 11], &Rules { max_new_tokens: 2, ..Rules::default() }, &mut |_| {})?, forced[..4].to_vec())?;
+    same(
+        "what follows a forced token",
+        whole.generate(&[7, 11], &Rules { max_new_tokens: 2, ..Rules::default() }, &mut |_| {})?,
+        forced[..4].to_vec(),
+    )?;
     let long = decoder.generate(&[1, 2, 3], &Rules { max_new_tokens: 7, ..Rules::default() }, &mut |_| {});
     let expected = "generation: 3 tokens and 7 new ones take 9 positions, and there are 8";
     same("too long", long.map_err(|e| e.to_string()), Err(expected.into()))?;

@@ -10,6 +10,7 @@ use handmill::error::{Error, Result};
 use handmill::graph::FixedGraph;
 use handmill::models::{self, Inputs, Loaded};
 use handmill::plan::Options;
+use handmill::programs::Context;
 use handmill::shader::Shaders;
 use handmill::store::Weights;
 use handmill::tensor::{Data, Dtype, HostTensor};
@@ -96,6 +97,21 @@ impl ModelArgs {
     /// The model's checkpoint, unless random weights are asked for.
     pub fn checkpoint(&self, loaded: &Loaded) -> Result<Option<Checkpoint>> {
         if self.random.is_some() { Ok(None) } else { loaded.folder.checkpoint().map(Some) }
+    }
+
+    /// The model with its weights on `engine`.
+    pub fn context(&self, loaded: &Loaded, engine: &Engine) -> Result<Context> {
+        let mut context = match self.random {
+            Some(seed) => Context::random(loaded.model, loaded.folder.config(), engine, seed)?,
+            None => {
+                let (context, notices) = Context::open(loaded, engine)?;
+                notices.iter().for_each(|text| notice(text));
+                context
+            }
+        };
+        context.options = self.options()?;
+        context.limits = self.limits()?;
+        Ok(context)
     }
 
     /// The graph for `inputs`, with its weights.
