@@ -84,7 +84,9 @@ impl Executor {
                 let plan = Arc::new(Plan::with(graph, &adapter, options)?);
                 Ok(Session::Gpu(Runner::new(store, &plan)?))
             }
-            Executor::Reference(weights, states) => Ok(Session::Reference(graph.clone(), weights.clone(), states.clone())),
+            Executor::Reference(weights, states) => {
+                Ok(Session::Reference(graph.clone(), weights.clone(), states.clone()))
+            }
         }
     }
 

@@ -3,20 +3,30 @@
 
 pub mod adapter;
 pub mod check;
+pub mod config;
 pub mod device;
 pub mod engine;
 pub mod error;
+pub mod file;
+pub mod folder;
 pub mod graph;
+mod guard;
+pub mod json;
 pub mod kernel;
 pub mod kernels;
+pub mod models;
+pub mod nn;
 pub mod plan;
+pub mod programs;
 pub mod reference;
 pub mod run;
 pub mod shader;
 pub mod shape;
 pub mod store;
 pub mod tensor;
+pub mod tokenizer;
 pub mod verify;
+pub mod weights;
 
 pub use adapter::Adapter;
 pub use error::{Error, Result};

@@ -10,11 +10,15 @@ use crate::error::{Error, Result};
 use crate::folder::ModelFolder;
 use crate::graph::{FixedGraph, Graph, Tensor};
 use crate::kernel::Spec;
+use crate::programs::Program;
 use crate::store::Weights;
 use crate::tensor::Dtype;
 use crate::weights::Checkpoint;
 
 pub mod feedforward;
+pub mod generative;
+pub mod layers;
+pub mod transformers;
 
 /// A model: its name, where it comes from, and the function that builds its graph.
 pub struct Model {
@@ -38,6 +42,10 @@ pub struct Model {
     pub ignorable: fn(&str) -> bool,
     /// Builds the graph. Mistakes of the config are remembered by it, those of shapes by the graph.
     pub build: fn(&Graph, &Config, &Inputs),
+    /// Checks the values of inputs before a run: ids and positions that a device would read past without a word.
+    pub check: fn(&Config, &Tensors) -> Result<()>,
+    /// What it does beside its graph, such as generation.
+    pub program: Option<Program>,
 }
 
 impl Model {
@@ -53,16 +61,32 @@ impl Model {
         prefixes: &[],
         ignorable: |_| false,
         build: |_, _, _| {},
+        check: |_, _| Ok(()),
+        program: None,
     };
+
+    /// `inputs` without those that only the model's program takes.
+    pub fn graph_inputs(&self, inputs: &Tensors) -> Tensors {
+        let own = self.program.as_ref().map_or(&[][..], |p| p.own);
+        inputs.iter().filter(|(name, _)| !own.contains(&name.as_str())).map(|(n, t)| (n.clone(), t.clone())).collect()
+    }
 }
 
+/// Families of models, in the order of the catalogue.
+pub static FAMILIES: &[&[&Model]] = &[feedforward::MODELS, transformers::MODELS, generative::MODELS, layers::MODELS];
+
 /// Every model, in the order of the catalogue.
-pub static MODELS: &[&Model] = &[&feedforward::mlp::MLP];
+pub fn all() -> impl Iterator<Item = &'static Model> {
+    FAMILIES.iter().flat_map(|models| models.iter().copied())
+}
 
 /// The model called `name`.
 pub fn named(name: &str) -> Result<&'static Model> {
-    MODELS.iter().copied().find(|m| m.name == name).ok_or_else(|| {
-        Error::config("config.json", format!("the architecture {name} is not one of the models; `handmill models` lists them"))
+    all().find(|m| m.name == name).ok_or_else(|| {
+        Error::config(
+            "config.json",
+            format!("the architecture {name} is not one of the models; `handmill models` lists them"),
+        )
     })
 }
 
@@ -153,7 +177,11 @@ impl Loaded {
         }
         let mut notices = checkpoint.notices().to_vec();
         if !found.unused.is_empty() {
-            notices.push(format!("{} tensors of the checkpoint are not used: {}", found.unused.len(), found.unused.join(", ")));
+            notices.push(format!(
+                "{} tensors of the checkpoint are not used: {}",
+                found.unused.len(),
+                found.unused.join(", ")
+            ));
         }
         Ok((Arc::new(Weights::new(tensors)), notices))
     }
@@ -161,7 +189,7 @@ impl Loaded {
 
 /// Builds a model's graph.
 pub fn build(model: &Model, config: &Config, inputs: &Inputs, keys: Option<Vec<String>>) -> Result<Arc<FixedGraph>> {
-    let graph = keys.map_or_else(Graph::new, Graph::with_keys);
+    let graph = graph_for(model, keys);
     (model.build)(&graph, config, inputs);
     config.finish()?;
     let graph = graph.build()?;
@@ -172,6 +200,18 @@ pub fn build(model: &Model, config: &Config, inputs: &Inputs, keys: Option<Vec<S
         }
     }
     Ok(Arc::new(graph))
+}
+
+/// An empty graph that knows the checkpoint's `keys`, with and without the prefixes they may have.
+pub(crate) fn graph_for(model: &Model, keys: Option<Vec<String>>) -> Graph {
+    let Some(keys) = keys else { return Graph::new() };
+    let other = |key: &String| {
+        let longer = model.prefixes.iter().map(move |p| format!("{p}.{key}"));
+        let shorter = model.prefixes.iter().filter_map(|p| key.strip_prefix(p)?.strip_prefix('.'));
+        longer.chain(shorter.map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let others: Vec<String> = keys.iter().flat_map(other).collect();
+    Graph::with_keys(keys.into_iter().chain(others))
 }
 
 /// Random weights for a graph (`--random SEED`).

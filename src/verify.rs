@@ -74,12 +74,24 @@ impl Verification {
 }
 
 /// Runs `graph` once on the store's device, with slot reuse off, and checks every operation.
-pub fn verify(store: &Arc<Store>, graph: &Arc<FixedGraph>, inputs: &Tensors, options: &Options) -> Result<Verification> {
+pub fn verify(
+    store: &Arc<Store>,
+    graph: &Arc<FixedGraph>,
+    inputs: &Tensors,
+    options: &Options,
+) -> Result<Verification> {
     let options = Options { reuse: false, ..options.clone() };
     let plan = Arc::new(Plan::with(graph, store.device().adapter(), &options)?);
     let runner = Runner::with(store, &plan, Checks::Earned)?;
     inputs.iter().try_for_each(|(name, tensor)| runner.upload(name, tensor))?;
-    let mut check = Lockstep { plan: &plan, runner: &runner, store, tol: store.device().tol(), cache: HashMap::new(), before: HashMap::new() };
+    let mut check = Lockstep {
+        plan: &plan,
+        runner: &runner,
+        store,
+        tol: store.device().tol(),
+        cache: HashMap::new(),
+        before: HashMap::new(),
+    };
     check.remember_states()?;
     runner.run()?;
     let mut found = Verification { ops: vec![], first: None };
@@ -204,12 +216,18 @@ fn needed(plan: &Plan, op: &Op) -> Vec<ValueId> {
 /// Through a chain of fused nodes the bound of each passes to the next: its own bound, plus how far its
 /// result moves when its input moves by the bound before.
 fn chain(plan: &Plan, op: &Op, values: &BTreeMap<ValueId, Arc<Vec<f64>>>, tol: Tol) -> Vec<(Vec<f64>, Vec<f64>)> {
-    let own = |layouts: &crate::kernel::Call, ids: &[Option<ValueId>], made: &HashMap<ValueId, Vec<f64>>| -> Vec<Option<Vec<f64>>> {
+    let own = |layouts: &crate::kernel::Call,
+               ids: &[Option<ValueId>],
+               made: &HashMap<ValueId, Vec<f64>>|
+     -> Vec<Option<Vec<f64>>> {
         let each = ids.iter().zip(&layouts.inputs);
         each.map(|(id, operand)| {
             let (id, operand) = (id.as_ref()?, operand.as_ref()?);
             let data = made.get(id).map(Vec::as_slice).or_else(|| values.get(id).map(|v| v.as_slice()));
-            Some(gather(data.unwrap_or_else(|| panic!("bug: value {id} of {} was not read", op.label())), &operand.layout))
+            Some(gather(
+                data.unwrap_or_else(|| panic!("bug: value {id} of {} was not read", op.label())),
+                &operand.layout,
+            ))
         })
         .collect()
     };

@@ -28,3 +28,147 @@ pub fn layer_norm(
     let (mean, rstd) = stats.into_iter().unzip();
     (y, mean, rstd)
 }
+
+/// Root-mean-square normalisation over rows of `c` elements (Zhang, Sennrich 2019, arXiv:1910.07467, eq. 4).
+/// Returns `y` and `rstd`.
+pub fn rms_norm(x: &[f64], w: Option<&[f64]>, c: usize, eps: f64) -> (Vec<f64>, Vec<f64>) {
+    let mut y = vec![0.0; x.len()];
+    let rstd = y
+        .par_chunks_mut(c)
+        .zip(x.par_chunks(c))
+        .map(|(y, x)| {
+            let square = x.iter().map(|v| v * v).sum::<f64>() / c as f64;
+            let rstd = 1.0 / (square + eps).sqrt();
+            for i in 0..c {
+                y[i] = x[i] * rstd * w.map_or(1.0, |w| w[i]);
+            }
+            rstd
+        })
+        .collect();
+    (y, rstd)
+}
+
+/// Group normalisation of `x (B, C, S)` with `groups` groups of channels (Wu, He 2018, arXiv:1803.08494,
+/// eq. 1, 2, 7). Returns `y`, `mean (B, G)` and `rstd (B, G)`.
+pub fn group_norm(
+    x: &[f64],
+    w: Option<&[f64]>,
+    b: Option<&[f64]>,
+    channels: usize,
+    space: usize,
+    groups: usize,
+    eps: f64,
+) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
+    let per_group = channels / groups;
+    let n = per_group * space;
+    let mut y = vec![0.0; x.len()];
+    let stats: Vec<(f64, f64)> = y
+        .par_chunks_mut(n)
+        .zip(x.par_chunks(n))
+        .enumerate()
+        .map(|(row, (y, x))| {
+            let mean = x.iter().sum::<f64>() / n as f64;
+            let var = x.iter().map(|v| (v - mean) * (v - mean)).sum::<f64>() / n as f64;
+            let rstd = 1.0 / (var + eps).sqrt();
+            for k in 0..per_group {
+                let channel = row % groups * per_group + k;
+                for s in 0..space {
+                    let i = k * space + s;
+                    y[i] = (x[i] - mean) * rstd * w.map_or(1.0, |w| w[channel]) + b.map_or(0.0, |b| b[channel]);
+                }
+            }
+            (mean, rstd)
+        })
+        .collect();
+    let (mean, rstd) = stats.into_iter().unzip();
+    (y, mean, rstd)
+}
+
+/// Instance normalisation of `x (B, C, S)`: every channel of every sample by its own statistics (Ulyanov,
+/// Vedaldi, Lempitsky 2016, arXiv:1607.08022, eq. 4). Returns `y`, `mean (B, C)` and `rstd (B, C)`.
+pub fn instance_norm(
+    x: &[f64],
+    w: Option<&[f64]>,
+    b: Option<&[f64]>,
+    channels: usize,
+    space: usize,
+    eps: f64,
+) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
+    group_norm(x, w, b, channels, space, channels, eps)
+}
+
+/// Batch normalisation of `x (B, C, S)` by given statistics of each channel (Ioffe, Szegedy 2015,
+/// arXiv:1502.03167, algorithm 2).
+pub fn batch_norm(
+    x: &[f64],
+    mean: &[f64],
+    var: &[f64],
+    w: Option<&[f64]>,
+    b: Option<&[f64]>,
+    space: usize,
+    eps: f64,
+) -> Vec<f64> {
+    let channels = mean.len();
+    let mut y = vec![0.0; x.len()];
+    y.par_chunks_mut(space).zip(x.par_chunks(space)).enumerate().for_each(|(plane, (y, x))| {
+        let c = plane % channels;
+        let rstd = 1.0 / (var[c] + eps).sqrt();
+        for s in 0..space {
+            y[s] = (x[s] - mean[c]) * rstd * w.map_or(1.0, |w| w[c]) + b.map_or(0.0, |b| b[c]);
+        }
+    });
+    y
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(got: &[f64], want: &[f64]) {
+        assert_eq!(got.len(), want.len());
+        for (g, w) in got.iter().zip(want) {
+            assert!((g - w).abs() < 1e-7, "{got:?} is not {want:?}");
+        }
+    }
+
+    // x=np.array([1.,2,4]); (x-x.mean())/np.sqrt(x.var()+1e-5)
+    #[test]
+    fn layer_norm_of_three() {
+        let (y, mean, rstd) = layer_norm(&[1.0, 2.0, 4.0], None, Some(&[1.0, 0.0, 0.0]), 3, 1e-5);
+        close(&y, &[-0.069041573, -0.267260393, 1.336301966]);
+        close(&mean, &[7.0 / 3.0]);
+        close(&rstd, &[0.801781180]);
+    }
+
+    // x=np.array([3.,4]); x/np.sqrt((x*x).mean())*[1,2]
+    #[test]
+    fn rms_norm_of_two() {
+        let (y, rstd) = rms_norm(&[3.0, 4.0], Some(&[1.0, 2.0]), 2, 0.0);
+        close(&y, &[0.848528137, 2.262741700]);
+        close(&rstd, &[0.282842712]);
+    }
+
+    // Two samples, four channels, two groups, one position: pairs are normalised to ±1.
+    #[test]
+    fn group_norm_of_pairs() {
+        let x = [1.0, 3.0, 10.0, 20.0, 0.0, 2.0, -5.0, 5.0];
+        let (y, mean, rstd) = group_norm(&x, Some(&[1.0, 2.0, 3.0, 4.0]), Some(&[0.0, 0.0, 0.0, 1.0]), 4, 1, 2, 0.0);
+        close(&y, &[-1.0, 2.0, -3.0, 5.0, -1.0, 2.0, -3.0, 5.0]);
+        close(&mean, &[2.0, 15.0, 1.0, 0.0]);
+        close(&rstd, &[1.0, 0.2, 1.0, 0.2]);
+    }
+
+    #[test]
+    fn instance_norm_of_pairs() {
+        let (y, mean, _) = instance_norm(&[1.0, 3.0, 10.0, 20.0], Some(&[1.0, 2.0]), None, 2, 2, 0.0);
+        close(&y, &[-1.0, 1.0, -2.0, 2.0]);
+        close(&mean, &[2.0, 15.0]);
+    }
+
+    #[test]
+    fn batch_norm_uses_the_given_statistics() {
+        let y =
+            batch_norm(&[1.0, 2.0, 3.0, 4.0], &[1.0, 2.0], &[4.0, 0.25], Some(&[1.0, 3.0]), Some(&[0.5, 0.0]), 2, 0.0);
+        close(&y, &[0.5, 1.0, 6.0, 12.0]);
+    }
+}

@@ -10,8 +10,6 @@
 // Numerics  two passes, no E[x²]−E[x]²; f32 sums, order fixed by WG
 // Cost      reads 3·R·C + 2·C, writes R·C + 2·R floats; ~8·R·C flops
 
-// @import lib/grid
-
 struct Params { rows: u32, cols: u32, eps: f32 }
 
 @group(0) @binding(0) var<uniform> params: Params;
@@ -24,20 +22,16 @@ struct Params { rows: u32, cols: u32, eps: f32 }
 
 override HAS_W: bool;
 override HAS_B: bool;
+override WG: u32;
 
-const WG = 64u;
-var<workgroup> partial: array<f32, WG>;
+// @import lib/grid
+// @import lib/workgroup_reduce
 
-// The sum of v over the workgroup, in every lane. Called by all lanes: `row` is uniform.
-fn workgroup_sum(v: f32, lane: u32) -> f32 {
-    workgroupBarrier();
-    partial[lane] = v;
-    workgroupBarrier();
-    for (var half = WG / 2u; half > 0u; half /= 2u) {
-        if (lane < half) { partial[lane] += partial[lane + half]; }
-        workgroupBarrier();
-    }
-    return partial[0];
+fn finish(i: u32, c: u32, m: f32, r: f32) {
+    var v = (x[i] - m) * r;
+    if (HAS_W) { v *= w[c]; }
+    if (HAS_B) { v += b[c]; }
+    y[i] = v;
 }
 
 @compute @workgroup_size(WG)
@@ -61,12 +55,7 @@ fn layer_norm(
     }
     let r = 1.0 / sqrt(workgroup_sum(squares, lane) / f32(params.cols) + params.eps);
 
-    for (var c = lane; c < params.cols; c += WG) {
-        var v = (x[base + c] - m) * r;
-        if (HAS_W) { v *= w[c]; }
-        if (HAS_B) { v += b[c]; }
-        y[base + c] = v;
-    }
+    for (var c = lane; c < params.cols; c += WG) { finish(base + c, c, m, r); }
     if (lane == 0u) {
         mean[row] = m;
         rstd[row] = r;

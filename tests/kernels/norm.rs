@@ -1,28 +1,225 @@
 //! Rows of the norm family.
 
+#[path = "fixture.rs"]
+pub mod fixture;
+
 use crate::row::Row;
+use fixture::{golden, input, weight};
+use handmill::kernel::Kernel;
+use handmill::kernels::elementwise::activation;
+use handmill::kernels::norm::batch_norm::BATCH_NORM;
+use handmill::kernels::norm::group_norm::GROUP_NORM;
+use handmill::kernels::norm::instance_norm::INSTANCE_NORM;
 use handmill::kernels::norm::layer_norm::LAYER_NORM;
+use handmill::kernels::norm::rms_norm::RMS_NORM;
+use handmill::tensor::HostTensor;
 
 /// Every row.
 pub fn rows() -> Vec<Row> {
-    let layer_norm =
-        |r: usize, c: usize| Row::new(&LAYER_NORM, &format!("f32/{r}x{c}")).f32(&[r, c]).f32(&[c]).f32(&[c]);
-    vec![
+    [layer_norm(), rms_norm(), group_norm(), instance_norm(), batch_norm()].into_iter().flatten().collect()
+}
+
+fn reshaped(tensor: HostTensor, shape: &[usize]) -> HostTensor {
+    HostTensor::new(shape, tensor.data().clone()).expect("the counts agree")
+}
+
+/// Rows that every kernel over the last axis has; `finish` adds its weights.
+fn row_cases(kernel: &'static Kernel, finish: fn(Row, usize) -> Row) -> Vec<Row> {
+    // 1, workgroup − 1, workgroup, workgroup + 1 for both workgroup sizes, primes, more than 65,535 groups.
+    let sizes: &[(usize, usize)] =
+        &[(8, 768), (1, 1), (3, 63), (3, 64), (3, 65), (17, 257), (2, 1023), (1, 1025), (2, 4099), (65_537, 2)];
+    let mut rows: Vec<Row> =
+        sizes.iter().map(|&(r, c)| finish(Row::new(kernel, &format!("f32/{r}x{c}")).f32(&[r, c]), c)).collect();
+    let tiny = [0.0, -0.0, 1e-40, -1e-39, f32::MIN_POSITIVE, 0.0, 1e-30, -1e-30];
+    rows.extend([
+        finish(Row::new(kernel, "f32/2x3x17/batch").f32(&[2, 3, 17]), 17),
+        finish(Row::new(kernel, "f32/4x96/mean_1000").range(&[4, 96], 999.0, 1001.0), 96),
+        finish(Row::new(kernel, "f32/3x70/large").range(&[3, 70], -1e15, 1e15), 70),
+        finish(Row::new(kernel, "f32/2x8/all_equal").list(&[2, 8], &[3.0; 16]), 8),
+        finish(Row::new(kernel, "f32/1x8/tiny").list(&[1, 8], &tiny), 8),
+        finish(Row::new(kernel, "f32/1x7/tiny").list(&[1, 7], &tiny[..7]), 7),
+        finish(Row::new(kernel, "f32/5x33/strided").f32(&[33, 5]).view(|x| x.transpose(0, 1)), 33),
+    ]);
+    rows
+}
+
+fn layer_norm() -> Vec<Row> {
+    let mut rows = row_cases(&LAYER_NORM, |row, c| row.f32(&[c]).f32(&[c]));
+    let case = "layer_norm";
+    let affine = Row::new(&LAYER_NORM, "f32/2x5x8/torch")
+        .value(input(case))
+        .value(weight(case, "weight"))
+        .value(weight(case, "bias"));
+    let axes = "layer_norm_multi_axis";
+    let flat = reshaped(input(axes), &[2, 3, 24]);
+    rows.extend([
         // numpy: x=np.array([1.,2,4]); (x-x.mean())/np.sqrt(x.var()+1e-5)
         Row::new(&LAYER_NORM, "f32/1x3/golden").list(&[1, 3], &[1.0, 2.0, 4.0]).none().none().golden(
             0,
             &[-1.0690416, -0.2672604, 1.3363020],
             1e-6,
         ),
-        layer_norm(8, 768),
-        layer_norm(1, 1),
-        layer_norm(3, 63),
-        layer_norm(3, 64),
-        layer_norm(3, 65),
-        layer_norm(2, 257),
-        layer_norm(65_537, 2),
+        golden(affine, case),
+        Row::new(&LAYER_NORM, "f32/2x3x24/torch").value(flat).none().none().golden(
+            0,
+            &fixture::tensor(axes, "outputs", "output").to_f64(),
+            1e-6,
+        ),
         Row::new(&LAYER_NORM, "f32/2x3x17/plain").f32(&[2, 3, 17]).none().none().param("eps", 1e-6),
-        Row::new(&LAYER_NORM, "f32/4x96/mean_1000").range(&[4, 96], 999.0, 1001.0).f32(&[96]).f32(&[96]),
-        Row::new(&LAYER_NORM, "f32/2x8/all_equal").list(&[2, 8], &[3.0; 16]).none().none(),
+        Row::new(&LAYER_NORM, "f32/2x19/w").f32(&[2, 19]).f32(&[19]).none(),
+        Row::new(&LAYER_NORM, "f32/2x19/b").f32(&[2, 19]).none().f32(&[19]),
+    ]);
+    rows
+}
+
+fn rms_norm() -> Vec<Row> {
+    let mut rows = row_cases(&RMS_NORM, |row, c| row.f32(&[c]));
+    let case = "rms_norm";
+    let torch = Row::new(&RMS_NORM, "f32/2x5x8/torch").value(input(case)).value(weight(case, "weight"));
+    rows.extend([
+        golden(torch.param("eps", 1e-3), case),
+        Row::new(&RMS_NORM, "f32/2x3x17/plain").f32(&[2, 3, 17]).none(),
+        // numpy: x=np.array([3.,4]); x/np.sqrt((x*x).mean())
+        Row::new(&RMS_NORM, "f32/1x2/golden")
+            .list(&[1, 2], &[3.0, 4.0])
+            .none()
+            .param("eps", 0.0)
+            .golden(0, &[0.848528137, 1.131370850], 1e-8)
+            .golden(1, &[0.282842712], 1e-8),
+    ]);
+    rows
+}
+
+fn group_norm() -> Vec<Row> {
+    let row = |shape: &[usize], groups: usize, note: &str| {
+        let sizes: Vec<_> = shape.iter().map(|n| n.to_string()).collect();
+        let label = format!("f32/{}/g{groups}{note}", sizes.join("x"));
+        Row::new(&GROUP_NORM, &label).f32(shape).f32(&[shape[1]]).f32(&[shape[1]]).param("num_groups", groups)
+    };
+    let (case, plain) = ("group_norm", "group_norm_plain");
+    let torch = Row::new(&GROUP_NORM, "f32/2x6x4x5/torch")
+        .value(input(case))
+        .value(weight(case, "weight"))
+        .value(weight(case, "bias"))
+        .param("num_groups", 2usize);
+    let torch_plain =
+        Row::new(&GROUP_NORM, "f32/2x4x9/torch").value(input(plain)).none().none().param("num_groups", 4usize);
+    let mut rows = vec![
+        golden(torch, case),
+        golden(torch_plain, plain),
+        row(&[1, 32, 8, 8], 8, ""),
+        row(&[1, 1, 1], 1, ""),
+        row(&[3, 5], 1, "/no_space"),
+        row(&[2, 6, 7, 3], 3, ""),
+        row(&[2, 6, 7, 3], 6, ""),
+        row(&[2, 7, 9], 1, ""),
+        row(&[2, 2, 63], 1, ""),
+        row(&[1, 4, 16], 1, "/workgroup"),
+        row(&[1, 5, 13], 1, "/workgroup_and_1"),
+        row(&[1, 2, 3, 2, 5], 2, "/volume"),
+        row(&[16, 4, 37], 2, ""),
+        // Three parts, the last of one element; two groups.
+        row(&[1, 2, 8193], 2, "/parts"),
+        row(&[1, 3, 2731], 1, "/parts_across_channels"),
+        row(&[32_769, 2, 1], 2, "/many"),
+        Row::new(&GROUP_NORM, "f32/2x4x6/g2/w").f32(&[2, 4, 6]).f32(&[4]).none().param("num_groups", 2usize),
+        Row::new(&GROUP_NORM, "f32/2x4x6/g2/b").f32(&[2, 4, 6]).none().f32(&[4]).param("num_groups", 2usize),
+        Row::new(&GROUP_NORM, "f32/1x4x4099/g2/mean_1000")
+            .range(&[1, 4, 4099], 999.0, 1001.0)
+            .none()
+            .none()
+            .param("num_groups", 2usize),
+        Row::new(&GROUP_NORM, "f32/1x2x5/g1/all_equal")
+            .list(&[1, 2, 5], &[-7.0; 10])
+            .none()
+            .none()
+            .param("num_groups", 1usize),
+        Row::new(&GROUP_NORM, "f32/1x4x5/g2/large")
+            .range(&[1, 4, 5], -1e15, 1e15)
+            .none()
+            .none()
+            .param("num_groups", 2usize),
+        row(&[2, 4, 6], 2, "/both_activations").param("activation", "relu").param("activation_out", "sigmoid"),
+        row(&[1, 2, 8193], 1, "/parts_silu").param("activation", "silu"),
+    ];
+    rows.extend(
+        activation::NAMES.iter().map(|name| row(&[2, 4, 9], 2, &format!("/{name}")).param("activation", *name)),
+    );
+    rows
+}
+
+fn instance_norm() -> Vec<Row> {
+    let row = |shape: &[usize], note: &str| {
+        let sizes: Vec<_> = shape.iter().map(|n| n.to_string()).collect();
+        let label = format!("f32/{}{note}", sizes.join("x"));
+        Row::new(&INSTANCE_NORM, &label).f32(shape).f32(&[shape[1]]).f32(&[shape[1]])
+    };
+    let (case, plain) = ("instance_norm2d", "instance_norm2d_plain");
+    let torch = Row::new(&INSTANCE_NORM, "f32/2x4x5x6/torch")
+        .value(input(case))
+        .value(weight(case, "weight"))
+        .value(weight(case, "bias"));
+    vec![
+        golden(torch, case),
+        golden(Row::new(&INSTANCE_NORM, "f32/2x3x5x6/torch").value(input(plain)).none().none(), plain),
+        row(&[2, 3, 8, 8], ""),
+        row(&[1, 1, 1], ""),
+        row(&[5, 7, 13], ""),
+        row(&[1, 2, 1031], ""),
+        row(&[1, 2, 8193], "/parts"),
+        row(&[32_769, 2, 1], "/many"),
+        row(&[2, 3, 8, 8], "/silu").param("activation", "silu"),
+        Row::new(&INSTANCE_NORM, "f32/1x2x5/all_equal").list(&[1, 2, 5], &[-7.0; 10]).none().none(),
+    ]
+}
+
+fn batch_norm() -> Vec<Row> {
+    let row = |shape: &[usize], note: &str| {
+        let sizes: Vec<_> = shape.iter().map(|n| n.to_string()).collect();
+        let label = format!("f32/{}{note}", sizes.join("x"));
+        let c = &[shape[1]];
+        Row::new(&BATCH_NORM, &label).f32(shape).f32(c).range(c, 0.1, 2.0).f32(c).f32(c)
+    };
+    let (case, plain) = ("batch_norm2d", "batch_norm2d_plain");
+    let torch = Row::new(&BATCH_NORM, "f32/2x4x5x6/torch")
+        .value(input(case))
+        .value(weight(case, "running_mean"))
+        .value(weight(case, "running_var"))
+        .value(weight(case, "weight"))
+        .value(weight(case, "bias"));
+    let torch_plain = Row::new(&BATCH_NORM, "f32/2x3x4x4/torch")
+        .value(input(plain))
+        .value(weight(plain, "running_mean"))
+        .value(weight(plain, "running_var"))
+        .none()
+        .none();
+    vec![
+        golden(torch, case),
+        golden(torch_plain, plain),
+        row(&[2, 8, 8, 8], ""),
+        row(&[1, 1], ""),
+        row(&[3, 7, 3], ""),
+        row(&[1, 63], ""),
+        row(&[1, 64], ""),
+        row(&[1, 65], ""),
+        row(&[1, 1, 252], ""),
+        row(&[1, 1, 256], ""),
+        row(&[1, 1, 260], ""),
+        row(&[65_536, 65], "/many"),
+        row(&[2, 3, 5], "/eps").param("eps", 1e-3),
+        Row::new(&BATCH_NORM, "f32/2x3x5/w").f32(&[2, 3, 5]).f32(&[3]).range(&[3], 0.1, 2.0).f32(&[3]).none(),
+        Row::new(&BATCH_NORM, "f32/2x3x5/b").f32(&[2, 3, 5]).f32(&[3]).range(&[3], 0.1, 2.0).none().f32(&[3]),
+        Row::new(&BATCH_NORM, "f32/1x2x4/mean_1000")
+            .range(&[1, 2, 4], 999.0, 1001.0)
+            .range(&[2], 999.0, 1001.0)
+            .list(&[2], &[0.0, 0.25])
+            .none()
+            .none(),
+        Row::new(&BATCH_NORM, "f32/1x2x4/special")
+            .list(&[1, 2, 4], &[0.0, -0.0, 1e-40, -1e-39, 1e30, -1e30, f32::MIN_POSITIVE, 1.0])
+            .list(&[2], &[0.0, 0.0])
+            .list(&[2], &[1.0, 1.0])
+            .none()
+            .none(),
     ]
 }

@@ -1,2 +1,92 @@
-//! The `handmill` command.
-fn main() {}
+//! The `handmill` command: runs and verifies models and kernels.
+//!
+//! Results go to stdout, progress and notices to stderr. Exit status: 0 done, 1 an error (one sentence),
+//! 2 usage, 3 verification failed.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+mod devices;
+mod kernel;
+mod models;
+mod plan;
+mod run;
+mod target;
+mod verify;
+
+/// Hand-written WGSL kernels, run as fixed graphs and checked against a CPU reference.
+#[derive(Parser)]
+#[command(name = "handmill", version, about, max_term_width = 100)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// List the adapters with their features and limits, and which one `auto` takes
+    Devices,
+    /// List the models; for one: config keys, inputs, outputs, source
+    Models(models::Args),
+    /// Run a model folder on tensors from a file
+    Run(run::Args),
+    /// Check a model node by node against the reference
+    Verify(verify::Args),
+    /// One kernel at a time
+    #[command(subcommand)]
+    Kernel(kernel::Verb),
+    /// Print the plan of a model: dispatches, buffers, bytes, flops
+    Plan(plan::Args),
+}
+
+/// How a verb that did not fail ended.
+#[derive(PartialEq, Eq)]
+pub enum Outcome {
+    /// Done.
+    Done,
+    /// A comparison with the reference failed.
+    Differs,
+}
+
+fn main() -> ExitCode {
+    handmill::device::quiet_driver_panics();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            // Help and version are results; everything else is wrong usage.
+            let _ = e.print();
+            return ExitCode::from(if e.use_stderr() { 2 } else { 0 });
+        }
+    };
+    let result = match cli.verb {
+        Verb::Devices => devices::devices(),
+        Verb::Models(args) => models::models(&args),
+        Verb::Run(args) => run::run(&args),
+        Verb::Verify(args) => verify::verify(&args),
+        Verb::Kernel(verb) => kernel::kernel(&verb),
+        Verb::Plan(args) => plan::plan(&args),
+    };
+    match result {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Differs) => ExitCode::from(3),
+        Err(e) => {
+            eprintln!("handmill: {e}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints a result. A reader that went away (`| head -1`) ends the program quietly.
+pub fn print(text: &str) {
+    let mut out = std::io::stdout().lock();
+    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
+        std::process::exit(0);
+    }
+}
+
+/// A notice, apart from the results.
+pub fn notice(text: &str) {
+    eprintln!("handmill: {text}");
+}

@@ -2,5 +2,8 @@
 
 use crate::kernel::Kernel;
 
+pub mod conv2d;
+pub mod conv_transpose2d;
+
 /// Every kernel of this family.
-pub static KERNELS: &[&Kernel] = &[];
+pub static KERNELS: &[&Kernel] = &[&conv2d::CONV2D, &conv_transpose2d::CONV_TRANSPOSE2D];

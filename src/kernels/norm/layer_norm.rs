@@ -1,14 +1,14 @@
-//! Layer normalisation. Shader: shaders/norm/layer_norm.wgsl
+//! Layer normalisation. Shaders: shaders/norm/layer_norm.wgsl, layer_norm_vec4.wgsl
 
-use crate::check::U;
+use super::{
+    affine_error, choose_rows, expect_eps, expect_vector, fours, lanes, normal_error, rows_cols, statistics_error,
+};
 use crate::graph::Tensor;
 use crate::kernel::{Call, Default, Grid, Kernel, Param, Port, Ref, Scalars, Spec, Step, Variant, Work};
-use crate::shape::Dims;
 
 const X: usize = 0;
 const W: usize = 1;
 const B: usize = 2;
-const WG: u64 = 64;
 
 /// Gives every row of the last axis zero mean and unit variance, then scales and shifts.
 pub static LAYER_NORM: Kernel = Kernel {
@@ -17,60 +17,75 @@ pub static LAYER_NORM: Kernel = Kernel {
     outputs: &["y", "mean", "rstd"],
     params: &[Param::new("eps", Default::Float(1e-5))],
     shape,
-    scalars: |c| Scalars::new().set("rows", rows(c)).set("cols", cols(c)).set("eps", c.float("eps")),
-    variants: &[Variant {
-        shader: "norm/layer_norm",
-        steps: &[Step {
-            entry: "layer_norm",
-            grid: |c| Grid::Groups(rows(c) as u64),
-            loops: |c| 3 * (cols(c) as u64).div_ceil(WG) + 16,
-        }],
-        ..Variant::BASE
-    }],
+    scalars: |c| {
+        let (rows, cols) = rows_cols(c);
+        Scalars::new().set("rows", rows).set("cols", cols).set("eps", c.float("eps")).set("WG", lanes(cols) as u32)
+    },
+    variants: &[
+        Variant {
+            how: "direct",
+            shader: "norm/layer_norm_vec4",
+            applies: |c, _| fours(c),
+            steps: &[Step {
+                entry: "layer_norm_direct",
+                grid: |c| Grid::Threads(rows_cols(c).0 as u64),
+                loops: |c| 3 * rows_cols(c).1 as u64 / 4,
+            }],
+            ..Variant::BASE
+        },
+        Variant {
+            how: "vec4",
+            shader: "norm/layer_norm_vec4",
+            applies: |c, _| fours(c),
+            steps: &[Step {
+                entry: "layer_norm_vec4",
+                grid: |c| Grid::Groups(rows_cols(c).0 as u64),
+                loops: |c| 3 * (rows_cols(c).1 as u64 / 4).div_ceil(lanes(rows_cols(c).1)) + 16,
+            }],
+            ..Variant::BASE
+        },
+        Variant {
+            shader: "norm/layer_norm",
+            steps: &[Step {
+                entry: "layer_norm",
+                grid: |c| Grid::Groups(rows_cols(c).0 as u64),
+                loops: |c| 3 * (rows_cols(c).1 as u64).div_ceil(lanes(rows_cols(c).1)) + 16,
+            }],
+            ..Variant::BASE
+        },
+    ],
+    choose: choose_rows,
     work: |c| Work { flops: 8 * c.spec(X).len() as u64, bytes: c.bytes() },
     reference: |r| {
-        let (y, mean, rstd) = kernels_ref::norm::layer_norm(r.f64(X), r.opt(W), r.opt(B), cols(r), r.float("eps"));
+        let cols = rows_cols(r).1;
+        let (y, mean, rstd) = kernels_ref::norm::layer_norm(r.f64(X), r.opt(W), r.opt(B), cols, r.float("eps"));
         vec![y, mean, rstd]
     },
     bound,
     ..Kernel::BASE
 };
 
-fn cols(c: &Call) -> usize {
-    c.shape(X).last().copied().unwrap_or(1)
-}
-
-fn rows(c: &Call) -> usize {
-    c.spec(X).len() / cols(c)
-}
-
 fn shape(c: &Call) -> Result<Vec<Spec>, String> {
-    let x = c.shape(X);
-    let Some((last, rows)) = x.split_last() else { return Err("x has no axis to normalise".into()) };
-    for (port, name) in [(W, "w"), (B, "b")] {
-        if c.has(port) && c.shape(port) != [*last] {
-            return Err(format!("{name} is {}, expected {} for x {}", Dims(c.shape(port)), Dims(&[*last]), Dims(x)));
-        }
-    }
+    let Some((cols, rows)) = c.shape(X).split_last() else { return Err("x has no axis to normalise".into()) };
+    expect_eps(c)?;
+    expect_vector(c, W, *cols)?;
+    expect_vector(c, B, *cols)?;
     Ok(vec![c.spec(X), Spec::f32(rows), Spec::f32(rows)])
 }
 
 /// `8·u·√n·max|x|/σ + 4 ulp`, scaled by the weight; `mean` as a sum, `rstd` through the variance.
 fn bound(r: &Ref, out: &[Vec<f64>]) -> Vec<Vec<f64>> {
-    let (c, t) = (cols(r), r.tol);
+    let (cols, tol) = (rows_cols(r).1, r.tol);
     let (mut dy, mut dm, mut dr) = (vec![], vec![], vec![]);
-    for (row, x) in r.f64(X).chunks(c).enumerate() {
-        let largest = x.iter().fold(0.0, |a: f64, v| a.max(v.abs()));
-        let rstd = out[2][row];
-        let normal = t.pick(8.0, 32.0) * U * (c as f64).sqrt() * largest * rstd;
-        for i in 0..c {
-            let w = r.opt(W).map_or(1.0, |w| w[i]);
-            let y = out[0][row * c + i];
-            let b = r.opt(B).map_or(0.0, |b| b[i]);
-            dy.push(normal * w.abs() + t.ulps(4.0, 16.0, y) + t.ulps(1.0, 4.0, y - b));
+    for (row, x) in r.f64(X).chunks(cols).enumerate() {
+        let error = normal_error(tol, x, out[2][row]);
+        for c in 0..cols {
+            let (w, b) = (r.opt(W).map_or(1.0, |w| w[c]), r.opt(B).map_or(0.0, |b| b[c]));
+            dy.push(affine_error(tol, error, out[0][row * cols + c], w, b));
         }
-        dm.push(t.sum(c, x.iter().map(|v| v.abs()).sum::<f64>() / c as f64, out[1][row]));
-        dr.push((normal + t.pick(4.0, 16.0) * 2.0 * U) * rstd);
+        let (m, s) = statistics_error(tol, x, out[1][row], out[2][row]);
+        dm.push(m);
+        dr.push(s);
     }
     vec![dy, dm, dr]
 }

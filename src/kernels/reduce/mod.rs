@@ -2,5 +2,18 @@
 
 use crate::kernel::Kernel;
 
+pub mod over_axes;
+mod reduction;
+
 /// Every kernel of this family.
-pub static KERNELS: &[&Kernel] = &[];
+pub static KERNELS: &[&Kernel] = &[
+    &over_axes::SUM,
+    &over_axes::MEAN,
+    &over_axes::MAX,
+    &over_axes::MIN,
+    &over_axes::PROD,
+    &over_axes::LOGSUMEXP,
+    &over_axes::VARIANCE,
+    &over_axes::ARGMAX,
+    &over_axes::ARGMIN,
+];

@@ -31,11 +31,11 @@ fn build(g: &Graph, config: &Config, inputs: &Inputs) {
     let out_features = config.required_usize("out_features");
     let activation = config.required_text("activation", ACTIVATIONS);
 
-    let input = inputs.tensor(g, "input", Dtype::F32, &[1, in_features]);   // (B, in)
+    let input = inputs.tensor(g, "input", Dtype::F32, &[1, in_features]); // (B, in)
     let layers = g.root().at("layers");
     let mut x = input;
     for (i, &size) in hidden_sizes.iter().enumerate() {
-        x = activate(linear(layers.at(i), x, size, true), activation);      // (B, hidden_sizes[i])
+        x = activate(linear(layers.at(i), x, size, true), activation); // (B, hidden_sizes[i])
         if i == 0 {
             g.output("debug.hidden.0", x);
         }

@@ -1,0 +1,61 @@
+// reduce_direct — reductions with one invocation per output, one entry point each.
+//
+//   sum · mean · max · min · prod      over the reduced axes, y[o] = ⊕_r x[o,r]
+//   logsumexp                          y[o] = m + ln Σ_r e^(x[o,r] − m),  m = max_r x[o,r]
+//   variance                           y[o] = Σ_r (x[o,r] − mean)² / (R − correction)
+//   argmax · argmin                    the lowest r of the extreme
+//
+// Shapes    x any strides, split into O kept and R reduced elements  →  y (O), f32, or i32 for arg…
+// Grid      one invocation per output
+// Numerics  order of every sum fixed by the shape; no barrier; each output is summed front to back
+// Cost      reads O·R (twice for variance and logsumexp), writes O words
+
+// @import lib/grid
+// @import lib/strided
+// @import lib/wide
+// @import lib/math
+// @import lib/reduction
+
+struct Params {
+    outputs: u32, count: u32, parts: u32, divisor: f32,
+    n0: u32, n1: u32, n2: u32, n3: u32, n4: u32, n5: u32, n6: u32, n7: u32,
+    x0: u32, x1: u32, x2: u32, x3: u32, x4: u32, x5: u32, x6: u32, x7: u32, x_offset: u32,
+    r0: u32, r1: u32, r2: u32, r3: u32, r4: u32, r5: u32, r6: u32, r7: u32,
+    s0: u32, s1: u32, s2: u32, s3: u32, s4: u32, s5: u32, s6: u32, s7: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;         // any strides
+@group(0) @binding(2) var<storage, read_write> y: array<u32>;   // (O)
+
+const WG = 64u;
+
+struct At {
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+}
+
+fn reduce(op: u32, at: At) {
+    let o = flat_group(at.group, at.groups) * WG + at.lane;
+    if (o < params.outputs) { y[o] = finish(op, gather(op, kept_offset(o), 0u, 1u)); }
+}
+
+@compute @workgroup_size(WG)
+fn sum_direct(at: At) { reduce(SUM, at); }
+@compute @workgroup_size(WG)
+fn mean_direct(at: At) { reduce(MEAN, at); }
+@compute @workgroup_size(WG)
+fn max_direct(at: At) { reduce(MAX, at); }
+@compute @workgroup_size(WG)
+fn min_direct(at: At) { reduce(MIN, at); }
+@compute @workgroup_size(WG)
+fn prod_direct(at: At) { reduce(PROD, at); }
+@compute @workgroup_size(WG)
+fn logsumexp_direct(at: At) { reduce(LOGSUMEXP, at); }
+@compute @workgroup_size(WG)
+fn variance_direct(at: At) { reduce(VARIANCE, at); }
+@compute @workgroup_size(WG)
+fn argmax_direct(at: At) { reduce(ARGMAX, at); }
+@compute @workgroup_size(WG)
+fn argmin_direct(at: At) { reduce(ARGMIN, at); }

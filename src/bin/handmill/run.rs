@@ -1,0 +1,35 @@
+//! `handmill run`
+
+use std::path::PathBuf;
+
+use handmill::error::Result;
+use handmill::models::Loaded;
+use handmill::weights::save_tensors;
+
+use crate::target::{ModelArgs, read_inputs};
+use crate::{Outcome, notice};
+
+/// Arguments of `handmill run`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Tensors by name, safetensors
+    #[arg(long, value_name = "FILE")]
+    inputs: PathBuf,
+    /// Where the results go, safetensors; integers as I64
+    #[arg(long, value_name = "FILE")]
+    outputs: PathBuf,
+}
+
+/// Runs a model, and its program where the inputs ask for one, and writes every result.
+pub fn run(args: &Args) -> Result<Outcome> {
+    let loaded = Loaded::open(&args.model.model)?;
+    let inputs = read_inputs(&args.inputs)?;
+    let engine = args.model.device.engine()?;
+    let context = args.model.context(&loaded, &engine)?;
+    let results: Vec<_> = context.run(&inputs)?.into_iter().collect();
+    save_tensors(&args.outputs, &results, true)?;
+    notice(&format!("{} tensors from {} written to {}", results.len(), engine.name(), args.outputs.display()));
+    Ok(Outcome::Done)
+}

@@ -1,0 +1,106 @@
+//! `handmill verify`
+
+use std::path::{Path, PathBuf};
+
+use handmill::engine::{Engine, Tensors};
+use handmill::error::{Error, Result};
+use handmill::models::{Inputs, Loaded};
+use handmill::store::Store;
+use handmill::verify::{OpReport, Repro, verify as lockstep};
+use handmill::weights::save_tensors;
+
+use crate::target::{ModelArgs, read_inputs, sample_inputs};
+use crate::{Outcome, notice, print};
+
+/// Arguments of `handmill verify`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// Tensors by name, safetensors; without it, made-up ones
+    #[arg(long, value_name = "FILE")]
+    inputs: Option<PathBuf>,
+    /// Where the first failing call goes; `handmill kernel verify --repro DIR` replays it
+    #[arg(long, value_name = "DIR", default_value = "repro")]
+    repro: PathBuf,
+    /// Print every operation, not only the kernels' worst
+    #[arg(long)]
+    all: bool,
+}
+
+/// Runs a model on the adapter and every operation's reference on what the adapter read.
+pub fn verify(args: &Args) -> Result<Outcome> {
+    let loaded = Loaded::open(&args.model.model)?;
+    let given = args.inputs.as_deref().map(read_inputs).transpose()?;
+    let given = given.map(|inputs| loaded.model.graph_inputs(&inputs));
+    if let Some(inputs) = &given {
+        (loaded.model.check)(&loaded.folder.config(), inputs)?;
+    }
+    let shapes = given.as_ref().map_or_else(Inputs::defaults, Inputs::of);
+    let (graph, weights) = args.model.graph(&loaded, &shapes)?;
+    let inputs: Tensors = given.unwrap_or_else(|| sample_inputs(&graph));
+    let Engine::Gpu(device) = args.model.device.engine()? else {
+        return Err(Error::Adapter("there is nothing to verify: the reference would be compared with itself".into()));
+    };
+    let found = lockstep(&Store::new(&device, weights), &graph, &inputs, &args.model.options()?)?;
+    print(&table(&found.ops, args.all));
+    let worst = found.ratio();
+    let nodes: usize = found.ops.iter().map(|o| o.nodes).sum();
+    match found.first {
+        None => {
+            print(&format!(
+                "{} operations for {nodes} nodes on {}: all within their bounds, largest error {worst:.3} of its bound\n",
+                found.ops.len(),
+                device.adapter().name
+            ));
+            Ok(Outcome::Done)
+        }
+        Some((at, repro)) => {
+            let op = &found.ops[at];
+            print(&format!("first divergence: operation {at}, {} ({})\n", op.label, op.at));
+            for (name, report) in op.outputs.iter().filter(|(_, r)| !r.ok()) {
+                print(&format!("    {name}: {report}\n"));
+            }
+            write_repro(&args.repro, &repro)?;
+            notice(&format!(
+                "the call is in {}; replay it with handmill kernel verify --repro {}",
+                args.repro.display(),
+                args.repro.display()
+            ));
+            Ok(Outcome::Differs)
+        }
+    }
+}
+
+/// Label, graph nodes, largest difference and its share of the bound.
+fn table(ops: &[OpReport], all: bool) -> String {
+    let mut out = format!("{:<52} {:>5} {:>12} {:>9}\n", "operation", "nodes", "max |diff|", "of bound");
+    let mut shown: Vec<&OpReport> = ops.iter().collect();
+    if !all && ops.len() > 40 {
+        // The worst of each kernel, in order of execution.
+        shown.retain(|o| {
+            let kernel = |o: &OpReport| o.label.rsplit('/').next().unwrap_or("").to_owned();
+            !o.ok() || ops.iter().filter(|p| kernel(p) == kernel(o)).all(|p| p.ratio() <= o.ratio())
+        });
+    }
+    for op in shown {
+        let abs = op.outputs.iter().map(|(_, r)| r.max_abs).fold(0.0, f64::max);
+        let mark = if op.ok() { "" } else { "  FAILED" };
+        out.push_str(&format!("{:<52} {:>5} {abs:>12.3e} {:>9.3}{mark}\n", op.label, op.nodes, op.ratio()));
+    }
+    out
+}
+
+/// Writes a call, its inputs, what the reference says and what the adapter wrote.
+fn write_repro(folder: &Path, repro: &Repro) -> Result<()> {
+    std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, format!("cannot be made: {e}")))?;
+    let params: serde_json::Map<String, serde_json::Value> =
+        repro.params.iter().map(|(name, value)| (name.clone(), crate::kernel::to_json(value))).collect();
+    let call = serde_json::json!({ "kernel": repro.kernel, "variant": repro.how, "params": params });
+    let path = folder.join("call.json");
+    std::fs::write(&path, format!("{call:#}\n")).map_err(|e| Error::file(&path, format!("cannot be written: {e}")))?;
+    for (name, tensors) in [("inputs", &repro.inputs), ("expected", &repro.expected), ("got", &repro.got)] {
+        save_tensors(folder.join(format!("{name}.safetensors")), tensors, false)?;
+    }
+    Ok(())
+}

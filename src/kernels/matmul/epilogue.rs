@@ -1,0 +1,94 @@
+//! What matmul and the convolutions do to their result before they write it:
+//! `y = activation_out(activation(scale · acc + b) + residual)`.
+
+use crate::check::{U, ulp};
+use crate::kernel::{Call, Default, Epilogue, Param, Ref, Scalars};
+use crate::kernels::elementwise::activation;
+use crate::shape::Dims;
+
+/// Parameter `scale`.
+pub const SCALE: Param = Param::new("scale", Default::Float(1.0));
+/// Parameter `activation`.
+pub const ACTIVATION: Param = Param::new("activation", Default::Text("none"));
+/// Parameter `activation_out`.
+pub const ACTIVATION_OUT: Param = Param::new("activation_out", Default::Text("none"));
+
+/// Refuses a bias that is not `(channels)`, a residual that is not of shape `y`, and unknown activations.
+pub fn check(c: &Call, e: &Epilogue, channels: usize, y: &[usize]) -> Result<(), String> {
+    if let Some(b) = e.bias.filter(|&b| c.has(b))
+        && c.shape(b) != [channels]
+    {
+        return Err(format!("b is {}, expected {}", Dims(c.shape(b)), Dims(&[channels])));
+    }
+    if let Some(r) = e.residual.filter(|&r| c.has(r))
+        && c.shape(r) != y
+    {
+        return Err(format!("residual is {}, expected {}", Dims(c.shape(r)), Dims(y)));
+    }
+    for param in ["activation", "activation_out"] {
+        if activation::code(c.text(param)).is_none() {
+            return Err(activation::unknown(param, c.text(param)));
+        }
+    }
+    Ok(())
+}
+
+/// `scale`, `EPILOGUE`, `ACTIVATION` and `ACTIVATION_OUT`.
+pub fn scalars(c: &Call, e: &Epilogue) -> Scalars {
+    let code = |param| activation::code(c.text(param)).unwrap_or(0);
+    let ports = [e.bias, e.residual].into_iter().flatten().any(|port| c.has(port));
+    let some = ports || c.float("scale") != 1.0 || code("activation") != 0 || code("activation_out") != 0;
+    Scalars::new()
+        .set("EPILOGUE", some)
+        .set("scale", c.float("scale"))
+        .set("ACTIVATION", code("activation"))
+        .set("ACTIVATION_OUT", code("activation_out"))
+}
+
+/// Applies the epilogue to the accumulated sums; a bias entry covers `inner` neighbours.
+pub fn reference(r: &Ref, e: &Epilogue, mut acc: Vec<f64>, inner: usize) -> Vec<f64> {
+    let (b, residual) = (e.bias.and_then(|b| r.opt(b)), e.residual.and_then(|p| r.opt(p)));
+    let (first, last) = (r.text("activation"), r.text("activation_out"));
+    let scale = r.float("scale");
+    kernels_ref::matmul::epilogue(
+        &mut acc,
+        scale,
+        b,
+        inner,
+        residual,
+        |v| activation::apply(first, v),
+        |v| activation::apply(last, v),
+    );
+    acc
+}
+
+/// The bound of a result whose sum `acc` of `k` terms has `s = Σ|terms|`: the dot bound, moved through
+/// every step of the epilogue.
+pub fn bound(r: &Ref, e: &Epilogue, acc: &[f64], s: &[f64], k: usize, inner: usize) -> Vec<f64> {
+    let (b, residual) = (e.bias.and_then(|b| r.opt(b)), e.residual.and_then(|p| r.opt(p)));
+    let (first, last) = (r.text("activation"), r.text("activation_out"));
+    let (scale, t) = (r.float("scale"), r.tol);
+    let rounding = |v: f64| t.pick(1.0, 2.0) * ulp(v);
+    let one = |i: usize| {
+        let mut error = t.dot(k, s[i], acc[i]);
+        let mut v = acc[i];
+        if scale != 1.0 {
+            // The scale is rounded to f32 first.
+            v *= scale;
+            error = error * scale.abs() + 2.0 * U * v.abs() + rounding(v);
+        }
+        if let Some(b) = b {
+            v += b[i / inner % b.len()];
+            error += rounding(v);
+        }
+        let y = activation::apply(first, v);
+        error = activation::bound(first, v, y, t, error);
+        v = y;
+        if let Some(residual) = residual {
+            v += residual[i];
+            error += rounding(v);
+        }
+        activation::bound(last, v, activation::apply(last, v), t, error)
+    };
+    (0..acc.len()).map(one).collect()
+}
