@@ -95,7 +95,8 @@ fn candidates(scores: &[f64], sampling: &Sampling) -> Vec<(i32, f64)> {
     ids.sort_unstable_by(order);
     let largest = scores[ids[0]];
     // inf − inf: an infinite logit takes all.
-    let weight = |id: usize| if scores[id] == largest { 1.0 } else { ((scores[id] - largest) / sampling.temperature).exp() };
+    let weight =
+        |id: usize| if scores[id] == largest { 1.0 } else { ((scores[id] - largest) / sampling.temperature).exp() };
     let total: f64 = ids.iter().map(|&id| weight(id)).sum();
     let mut kept = vec![];
     let mut sum = 0.0;
@@ -176,13 +177,16 @@ mod tests {
             let n = 20_000.0f64;
             assert!((f64::from(*count) - n * p).abs() < 5.0 * (n * p * (1.0 - p)).sqrt(), "{counts:?}");
         }
-        let drawn = |seed| (0..32).map(|n| choose(&logits, &[], n, &Sampling { seed, ..sampling(1.0) }).unwrap());
+        let drawn = |seed| (0..32).map(move |n| choose(&logits, &[], n, &Sampling { seed, ..sampling(1.0) }).unwrap());
         assert!(drawn(1).eq(drawn(1)) && !drawn(1).eq(drawn(2)));
     }
 
     #[test]
     fn refuses_what_it_cannot_choose_from() {
-        assert_eq!(choose(&[0.0, f32::NAN], &[], 1, &sampling(0.0)).unwrap_err().to_string(), "logits: that of token 1 is NaN");
+        assert_eq!(
+            choose(&[0.0, f32::NAN], &[], 1, &sampling(0.0)).unwrap_err().to_string(),
+            "logits: that of token 1 is NaN"
+        );
         let error = choose(&[0.0], &[], 1, &Sampling { top_p: 0.0, ..sampling(1.0) }).unwrap_err();
         assert_eq!(error.to_string(), "top_p: found 0, expected a number above 0, at most 1");
         assert_eq!(choose(&[f32::INFINITY, 0.0], &[], 1, &sampling(1.0)).unwrap(), 0);

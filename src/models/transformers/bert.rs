@@ -97,7 +97,7 @@ fn build(g: &Graph, config: &Config, inputs: &Inputs) {
     let attention_mask = inputs.optional(g, "attention_mask", Dtype::I32);
 
     let w = g.root();
-    let mut x = embeddings(w.at("embeddings"), &cfg, input_ids, token_type_ids);    // (B, T, C)
+    let mut x = embeddings(w.at("embeddings"), &cfg, input_ids, token_type_ids); // (B, T, C)
     for i in 0..cfg.num_hidden_layers {
         x = layer(w.at("encoder.layer").at(i), &cfg, x, attention_mask);
         if i == 0 {
@@ -106,7 +106,7 @@ fn build(g: &Graph, config: &Config, inputs: &Inputs) {
     }
     g.output("last_hidden_state", x);
     if w.has("pooler.dense.weight") != Some(false) {
-        let first = x.slice(1, 0, 1).squeeze(1);                            // (B, C)
+        let first = x.slice(1, 0, 1).squeeze(1); // (B, C)
         g.output("pooler_output", linear(w.at("pooler.dense"), first, cfg.hidden_size, true).tanh());
     }
 }
@@ -119,12 +119,12 @@ fn embeddings<'g>(
     token_type_ids: Option<Tensor<'g>>,
 ) -> Tensor<'g> {
     let (c, [_, t]) = (cfg.hidden_size, input_ids.dims());
-    let words = input_ids.embedding(w.weight("word_embeddings.weight", &[cfg.vocab_size, c]));      // (B, T, C)
+    let words = input_ids.embedding(w.weight("word_embeddings.weight", &[cfg.vocab_size, c])); // (B, T, C)
     let positions = w.weight("position_embeddings.weight", &[cfg.max_position_embeddings, c]).slice(0, 0, t);
     let types = w.weight("token_type_embeddings.weight", &[cfg.type_vocab_size, c]);
     let types = match token_type_ids {
-        Some(ids) => ids.embedding(types),                                  // (B, T, C)
-        None => types.slice(0, 0, 1),                                       // (1, C): all of the first text
+        Some(ids) => ids.embedding(types), // (B, T, C)
+        None => types.slice(0, 0, 1),      // (1, C): all of the first text
     };
     layer_norm(w.at("LayerNorm"), cfg, words + types + positions)
 }
@@ -138,16 +138,16 @@ fn layer<'g>(w: Scope<'g>, cfg: &BertConfig, x: Tensor<'g>, mask: Option<Tensor<
         cfg,
         linear(w.at("attention.output.dense"), attended, c, true) + x,
     );
-    let inner = linear(w.at("intermediate.dense"), x, cfg.intermediate_size, true);  // (B, T, intermediate)
+    let inner = linear(w.at("intermediate.dense"), x, cfg.intermediate_size, true); // (B, T, intermediate)
     let inner = activation(inner, cfg.hidden_act);
     layer_norm(w.at("output.LayerNorm"), cfg, linear(w.at("output.dense"), inner, c, true) + x)
 }
 
 fn self_attention<'g>(w: Scope<'g>, cfg: &BertConfig, x: Tensor<'g>, mask: Option<Tensor<'g>>) -> Tensor<'g> {
     let heads = |name: &str| linear(w.at(name), x, cfg.hidden_size, true).heads(cfg.num_attention_heads);
-    let [q, k, v] = ["query", "key", "value"].map(heads);                   // 3 × (B, H, T, D)
+    let [q, k, v] = ["query", "key", "value"].map(heads); // 3 × (B, H, T, D)
     let attend = mask.map_or(Attend::all(), |mask| Attend::all().key_mask(mask));
-    q.attention(k, v, attend).merge_heads()                                 // (B, T, C)
+    q.attention(k, v, attend).merge_heads() // (B, T, C)
 }
 
 fn layer_norm<'g>(w: Scope<'g>, cfg: &BertConfig, x: Tensor<'g>) -> Tensor<'g> {
