@@ -17,6 +17,7 @@ pub mod kernels;
 pub mod models;
 pub mod nn;
 pub mod plan;
+pub mod programs;
 pub mod reference;
 pub mod run;
 pub mod shader;
