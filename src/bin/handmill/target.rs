@@ -99,21 +99,6 @@ impl ModelArgs {
         if self.random.is_some() { Ok(None) } else { loaded.folder.checkpoint().map(Some) }
     }
 
-    /// The model with its weights on `engine`.
-    pub fn context(&self, loaded: &Loaded, engine: &Engine) -> Result<Context> {
-        let mut context = match self.random {
-            Some(seed) => Context::random(loaded.model, loaded.folder.config(), engine, seed)?,
-            None => {
-                let (context, notices) = Context::open(loaded, engine)?;
-                notices.iter().for_each(|text| notice(text));
-                context
-            }
-        };
-        context.options = self.options()?;
-        context.limits = self.limits()?;
-        Ok(context)
-    }
-
     /// The graph for `inputs`, with its weights.
     pub fn graph(&self, loaded: &Loaded, inputs: &Inputs) -> Result<(Arc<FixedGraph>, Arc<Weights>)> {
         let checkpoint = self.checkpoint(loaded)?;

@@ -130,11 +130,7 @@ fn next_token(g: &Graph, config: &Config, phase: Phase) {
             let past = Past::Cached { capacity, position, length };
             transformer(g, &cfg, input_ids, position.embedding(wpe(g, &cfg)), past).0
         }
-<<<<<<< HEAD
-    }; // (1, 1, C)
-=======
     };
->>>>>>> work-f
     g.output("logits", lm_head(g, &cfg, x).reshape(&[1, cfg.vocab_size]));
 }
 
@@ -209,39 +205,18 @@ fn attn<'g>(w: Scope<'g>, cfg: &Gpt2Config, index: usize, x: Tensor<'g>, past: P
             q.attention(k, v, causal)
         }
         Past::Cached { capacity, position, length } => {
-<<<<<<< HEAD
-            let [k, v] = keep(w, cfg, capacity, [k, v], position); // 2 × (1, H, capacity, D)
-=======
             let [k, v] = [("key", k), ("value", v)].map(|(name, new)| keep(w, name, capacity, new, position));
->>>>>>> work-f
             q.attention_decode(k, v, length, None, scale)
         }
     };
     conv1d(w.at("c_proj"), y.merge_heads(), c) // (B, T, C)
 }
 
-<<<<<<< HEAD
-/// The caches of keys and values after new ones were written at `position`.
-fn keep<'g>(
-    w: Scope<'g>,
-    cfg: &Gpt2Config,
-    capacity: usize,
-    new: [Tensor<'g>; 2],
-    position: Tensor<'g>,
-) -> [Tensor<'g>; 2] {
-    let shape = [1, cfg.n_head, capacity, cfg.n_embd / cfg.n_head];
-    let mut names = ["key", "value"].into_iter();
-    new.map(|new| {
-        let name = format!("{}.{} of {capacity}", w.path(), names.next().unwrap_or_default());
-        w.graph().state(&name, Dtype::F32, &shape).cache_append(new, position)
-    })
-=======
 /// The cache `name` of a layer after `new (1, H, T, D)` was written at `position`: (1, H, capacity, D).
 fn keep<'g>(w: Scope<'g>, name: &str, capacity: usize, new: Tensor<'g>, position: Tensor<'g>) -> Tensor<'g> {
     let [b, h, _, d] = new.dims();
     let state = w.graph().state(&format!("{}.{name} of {capacity}", w.path()), Dtype::F32, &[b, h, capacity, d]);
     state.cache_append(new, position)
->>>>>>> work-f
 }
 
 fn mlp<'g>(w: Scope<'g>, cfg: &Gpt2Config, x: Tensor<'g>) -> Tensor<'g> {
