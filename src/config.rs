@@ -74,6 +74,11 @@ impl Config {
         self.map.get(name).filter(|value| !value.is_null())
     }
 
+    /// True if `name` is there as `null`, for the few keys whose default is another value.
+    pub fn is_null(&self, name: &str) -> bool {
+        self.map.get(name).is_some_and(Value::is_null)
+    }
+
     /// True if `name` is there and not `null`.
     pub fn has(&self, name: &str) -> bool {
         self.get(name).is_some()

@@ -16,6 +16,8 @@ use crate::tensor::Dtype;
 use crate::weights::Checkpoint;
 
 pub mod feedforward;
+pub mod generative;
+pub mod layers;
 pub mod transformers;
 
 /// A model: its name, where it comes from, and the function that builds its graph.
@@ -63,6 +65,12 @@ impl Model {
         program: None,
     };
 
+    /// The shapes to build the graph for, where `inputs` are given; its defaults, where only a program is asked.
+    pub fn shapes(&self, inputs: &Tensors) -> Inputs {
+        let inputs = self.graph_inputs(inputs);
+        if inputs.is_empty() { Inputs::defaults() } else { Inputs::of(&inputs) }
+    }
+
     /// `inputs` without those that only the model's program takes.
     pub fn graph_inputs(&self, inputs: &Tensors) -> Tensors {
         let own = self.program.as_ref().map_or(&[][..], |p| p.own);
@@ -70,12 +78,17 @@ impl Model {
     }
 }
 
+/// Families of models, in the order of the catalogue.
+pub static FAMILIES: &[&[&Model]] = &[feedforward::MODELS, transformers::MODELS, generative::MODELS, layers::MODELS];
+
 /// Every model, in the order of the catalogue.
-pub static MODELS: &[&Model] = &[&feedforward::mlp::MLP, &transformers::bert::BERT, &transformers::gpt2::GPT2];
+pub fn all() -> impl Iterator<Item = &'static Model> {
+    FAMILIES.iter().flat_map(|models| models.iter().copied())
+}
 
 /// The model called `name`.
 pub fn named(name: &str) -> Result<&'static Model> {
-    MODELS.iter().copied().find(|m| m.name == name).ok_or_else(|| {
+    all().find(|m| m.name == name).ok_or_else(|| {
         Error::config(
             "config.json",
             format!("the architecture {name} is not one of the models; `handmill models` lists them"),

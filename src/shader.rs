@@ -278,7 +278,10 @@ fn replace_word(text: &str, word: &str, by: &str) -> String {
 pub fn validate(name: &str, source: &str) -> Result<(naga::Module, naga::valid::ModuleInfo)> {
     let module = naga::front::wgsl::parse_str(source)
         .map_err(|e| Error::shader(name, e.emit_to_string(source).trim_end().to_owned()))?;
-    let mut validator = Validator::new(ValidationFlags::all(), Capabilities::SUBGROUP | Capabilities::SUBGROUP_BARRIER | Capabilities::SHADER_FLOAT16_IN_FLOAT32);
+    let mut validator = Validator::new(
+        ValidationFlags::all(),
+        Capabilities::SUBGROUP | Capabilities::SUBGROUP_BARRIER | Capabilities::SHADER_FLOAT16_IN_FLOAT32,
+    );
     let info =
         validator.validate(&module).map_err(|e| Error::shader(name, e.emit_to_string(source).trim_end().to_owned()))?;
     Ok((module, info))

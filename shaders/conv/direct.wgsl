@@ -1,16 +1,17 @@
-// conv2d_direct — conv2d without workgroup memory: for CPU adapters, and for groups of few channels.
+// conv2d_direct — conv2d for CPU adapters: no workgroup memory, no barrier, weights packed first.
 //
 //   acc[b,o,i,j] = Σ_{c,u,v} w[o,c,u,v] · x[b, g·C/G + c, i·stride + u·dilation − top, …]
 //   y            = activation_out( activation( scale · acc + b[o] ) + residual )
 //
 // Shapes    x (B,C,H,W)  w (O,C/G,KH,KW)  b (O)  residual (B,O,OH,OW)  →  y (B,O,OH,OW)
-// Grid      a lane owns CHANNELS channels × 4 neighbours of a row of y; a workgroup one block of channels,
-//           so that w is read at addresses all lanes share
+// Grid      a lane owns 4·QUADS channels × 4 neighbours of a row of y; a workgroup one block of channels,
+//           so that weights are read at addresses all lanes share
 // Numerics  f32 sums in the order c, u, v
-// Cost      reads 1/CHANNELS float of x a product; 2·B·O·OH·OW·(C/G)·KH·KW flops
+// Cost      reads 1/(4·QUADS) float of x a product; 2·B·O·OH·OW·(C/G)·KH·KW flops
 
 // @import lib/grid
 // @import lib/conv
+// @import lib/conv_pack
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<f32>;          // (B,C,H,W)
@@ -18,14 +19,24 @@
 @group(0) @binding(3) var<storage, read> b: array<f32>;          // (O), optional
 @group(0) @binding(4) var<storage, read> residual: array<f32>;   // (B,O,OH,OW), optional
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;    // (B,O,OH,OW)
+@group(0) @binding(6) var<storage, read_write> packed: array<vec4<f32>>;   // (G,⌈O/G/4/QUADS⌉,taps,QUADS)
 
-override CHANNELS: u32;   // 1, 2, 4, 8 or 16 channels a lane
+override QUADS: u32;   // 1, 2 or 4 times four channels a lane
 
 const WG = 32u;
 
 // Whether input columns begin … begin + 3 steps lie in the row.
 fn inside(q: vec4<u32>) -> vec4<bool> {
     return (q >= vec4<u32>(params.left)) & (q - min(q, vec4<u32>(params.left)) < vec4<u32>(params.w_in));
+}
+
+@compute @workgroup_size(WG)
+fn conv2d_direct_pack(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    pack(flat_group(group, groups) * WG + lane);
 }
 
 @compute @workgroup_size(WG)
@@ -38,10 +49,11 @@ fn conv2d_direct(
     let outer = params.o / params.groups;
     let strips = (params.ow + 3u) / 4u;
     let strip_blocks = (params.oh * strips + WG - 1u) / WG;
-    let channel_blocks = (outer + CHANNELS - 1u) / CHANNELS;
+    let channel_blocks = blocks_of_group();
     let g = flat_group(group, groups);
     let strip = g % strip_blocks * WG + lane;
-    let channel = g / strip_blocks % channel_blocks * CHANNELS;
+    let block = g / strip_blocks % channel_blocks;
+    let channel = block * 4u * QUADS;
     let of_group = g / strip_blocks / channel_blocks % params.groups;
     let image = g / strip_blocks / channel_blocks / params.groups;
     if (image >= params.batch || strip >= params.oh * strips) { return; }
@@ -50,13 +62,8 @@ fn conv2d_direct(
     let o = of_group * outer + channel;
     let first = image * params.c + of_group * inner;
 
-    // Channels past the end repeat the last one and are not written.
-    let window = params.kh * params.kw;
-    var taps: array<u32, 16>;
+    var tap = (of_group * channel_blocks + block) * inner * params.kh * params.kw * QUADS;
     var acc: array<vec4<f32>, 16>;
-    // @unroll
-    for (var r = 0u; r < 16u; r++) { taps[r] = (o + min(r, outer - 1u - channel)) * inner * window; }
-
     let begin = (vec4<u32>(column) + vec4<u32>(0u, 1u, 2u, 3u)) * params.stride_w;
     for (var c = 0u; c < inner; c++) {
         for (var u = 0u; u < params.kh; u++) {
@@ -68,11 +75,15 @@ fn conv2d_direct(
                 let here = inside(q) & vec4<bool>(known);
                 let i = select(vec4<u32>(line), line + q - min(q, vec4<u32>(params.left)), here);
                 let p = select(vec4<f32>(0.0), vec4<f32>(x[i.x], x[i.y], x[i.z], x[i.w]), here);
-                let tap = c * window + u * params.kw + v;
                 // @unroll
-                for (var r = 0u; r < 16u; r++) {
-                    if (r < CHANNELS) { acc[r] += weight(taps[r] + tap) * p; }
+                for (var m = 0u; m < 4u; m++) {
+                    if (m < QUADS) {
+                        let f = packed[tap + m];
+                        acc[4u * m] += f.x * p; acc[4u * m + 1u] += f.y * p;
+                        acc[4u * m + 2u] += f.z * p; acc[4u * m + 3u] += f.w * p;
+                    }
                 }
+                tap += QUADS;
             }
         }
     }
@@ -80,7 +91,7 @@ fn conv2d_direct(
     let out = ((image * params.o + o) * params.oh + row) * params.ow + column;
     // @unroll
     for (var r = 0u; r < 16u; r++) {
-        if (r < CHANNELS && channel + r < outer) {
+        if (r < 4u * QUADS && channel + r < outer) {
             // @unroll
             for (var j = 0u; j < 4u; j++) {
                 if (column + j < params.ow) { y[out + r * plane + j] = acc[r][j]; }
@@ -88,7 +99,7 @@ fn conv2d_direct(
         }
     }
     if (EPILOGUE) {
-        for (var r = 0u; r < CHANNELS && channel + r < outer; r++) {
+        for (var r = 0u; r < 4u * QUADS && channel + r < outer; r++) {
             for (var j = 0u; j < 4u && column + j < params.ow; j++) {
                 let i = out + r * plane + j;
                 y[i] = finish(y[i], o + r, i);

@@ -5,13 +5,14 @@
 //   y            = activation_out( activation( scale · acc + b[o] ) + residual )
 //
 // Shapes    x (B,C,H,W) with W a multiple of 4  w (O,C/G,KH,KW) with KW ≤ 5  b (O)  →  y (B,O,OH,OW)
-// Grid      a lane owns CHANNELS channels × 4 neighbours of a row of y; a workgroup one block of channels,
-//           so that w is read at addresses all lanes share
+// Grid      a lane owns 4·QUADS channels × 4 neighbours of a row of y; a workgroup one block of channels,
+//           so that weights are read at addresses all lanes share
 // Numerics  f32 sums in the order c, u, v
-// Cost      reads 12/(4·KW·CHANNELS) floats of x a product; 2·B·O·OH·OW·(C/G)·KH·KW flops
+// Cost      reads 3/(KW·4·QUADS) floats of x a product; 2·B·O·OH·OW·(C/G)·KH·KW flops
 
 // @import lib/grid
 // @import lib/conv
+// @import lib/conv_pack
 
 @group(0) @binding(0) var<uniform> params: Params;
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;    // (B,C,H,W)
@@ -19,12 +20,22 @@
 @group(0) @binding(3) var<storage, read> b: array<f32>;          // (O), optional
 @group(0) @binding(4) var<storage, read> residual: array<f32>;   // (B,O,OH,OW), optional
 @group(0) @binding(5) var<storage, read_write> y: array<f32>;    // (B,O,OH,OW)
+@group(0) @binding(6) var<storage, read_write> packed: array<vec4<f32>>;   // (G,⌈O/G/4/QUADS⌉,taps,QUADS)
 
-override CHANNELS: u32;   // 1, 2, 4, 8 or 16 channels a lane
+override QUADS: u32;   // 1, 2 or 4 times four channels a lane
 override KW: u32;         // up to 5
 override PAD: u32;        // zeros at the left, up to 4; KW − 1 − PAD is up to 4 too
 
 const WG = 32u;
+
+@compute @workgroup_size(WG)
+fn conv2d_vec4_pack(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    pack(flat_group(group, groups) * WG + lane);
+}
 
 @compute @workgroup_size(WG)
 fn conv2d_vec4(
@@ -36,10 +47,11 @@ fn conv2d_vec4(
     let outer = params.o / params.groups;
     let strips = (params.ow + 3u) / 4u;
     let strip_blocks = (params.oh * strips + WG - 1u) / WG;
-    let channel_blocks = (outer + CHANNELS - 1u) / CHANNELS;
+    let channel_blocks = blocks_of_group();
     let g = flat_group(group, groups);
     let strip = g % strip_blocks * WG + lane;
-    let channel = g / strip_blocks % channel_blocks * CHANNELS;
+    let block = g / strip_blocks % channel_blocks;
+    let channel = block * 4u * QUADS;
     let of_group = g / strip_blocks / channel_blocks % params.groups;
     let image = g / strip_blocks / channel_blocks / params.groups;
     if (image >= params.batch || strip >= params.oh * strips) { return; }
@@ -48,14 +60,9 @@ fn conv2d_vec4(
     let o = of_group * outer + channel;
     let first = image * params.c + of_group * inner;
 
-    // Channels past the end repeat the last one and are not written.
-    let window = params.kh * params.kw;
     let wide = params.w_in / 4u;
-    var taps: array<u32, 16>;
+    var tap = (of_group * channel_blocks + block) * inner * params.kh * params.kw * QUADS;
     var acc: array<vec4<f32>, 16>;
-    // @unroll
-    for (var r = 0u; r < 16u; r++) { taps[r] = (o + min(r, outer - 1u - channel)) * inner * window; }
-
     var t: array<f32, 12>;   // columns 4·s − 4 … 4·s + 7 of a row of x
     for (var c = 0u; c < inner; c++) {
         for (var u = 0u; u < params.kh; u++) {
@@ -75,16 +82,20 @@ fn conv2d_vec4(
                 let q = select(vec4<f32>(0.0), x[select(line, line + s + 1u, there)], there);
                 t[8] = q.x; t[9] = q.y; t[10] = q.z; t[11] = q.w;
             }
-            let tap = c * window + u * params.kw;
             // @unroll
             for (var v = 0u; v < 5u; v++) {
                 if (v < KW) {
                     let i = 4u + v - min(PAD, 4u + v);
                     let n = vec4<f32>(t[i], t[i + 1u], t[i + 2u], t[i + 3u]);
                     // @unroll
-                    for (var r = 0u; r < 16u; r++) {
-                        if (r < CHANNELS) { acc[r] += weight(taps[r] + tap + v) * n; }
+                    for (var m = 0u; m < 4u; m++) {
+                        if (m < QUADS) {
+                            let f = packed[tap + m];
+                            acc[4u * m] += f.x * n; acc[4u * m + 1u] += f.y * n;
+                            acc[4u * m + 2u] += f.z * n; acc[4u * m + 3u] += f.w * n;
+                        }
                     }
+                    tap += QUADS;
                 }
             }
         }
@@ -93,7 +104,7 @@ fn conv2d_vec4(
     let out = ((image * params.o + o) * params.oh + row) * params.ow + 4u * s;
     // @unroll
     for (var r = 0u; r < 16u; r++) {
-        if (r < CHANNELS && channel + r < outer) {
+        if (r < 4u * QUADS && channel + r < outer) {
             // @unroll
             for (var j = 0u; j < 4u; j++) {
                 if (4u * s + j < params.ow) { y[out + r * plane + j] = acc[r][j]; }
@@ -101,7 +112,7 @@ fn conv2d_vec4(
         }
     }
     if (EPILOGUE) {
-        for (var r = 0u; r < CHANNELS && channel + r < outer; r++) {
+        for (var r = 0u; r < 4u * QUADS && channel + r < outer; r++) {
             for (var j = 0u; j < 4u && 4u * s + j < params.ow; j++) {
                 let i = out + r * plane + j;
                 y[i] = finish(y[i], o + r, i);

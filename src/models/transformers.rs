@@ -4,10 +4,14 @@ use crate::config::Config;
 use crate::engine::Tensors;
 use crate::error::{Error, Result};
 use crate::graph::Tensor;
+use crate::models::Model;
 use crate::run::ids_in_range;
 
 pub mod bert;
 pub mod gpt2;
+
+/// Every Transformer.
+pub static MODELS: &[&Model] = &[&bert::BERT, &gpt2::GPT2];
 
 /// The most blocks a configuration may ask for.
 pub const MAX_LAYERS: usize = 1000;

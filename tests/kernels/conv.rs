@@ -1,5 +1,6 @@
 //! Rows of the conv family.
 
+use crate::norm::fixture;
 use crate::row::Row;
 use handmill::kernel::Kernel;
 use handmill::kernels::conv::conv_transpose2d::CONV_TRANSPOSE2D;
@@ -16,45 +17,25 @@ pub fn rows() -> Vec<Row> {
     all
 }
 
-/// Tensor `name` of a file of `tests/data/layers`, written by PyTorch; `None` if the file has none.
-fn stored(layer: &str, file: &str, name: &str) -> Option<(Vec<usize>, Vec<f32>)> {
-    let path = format!("{}/tests/data/layers/{layer}/{file}.safetensors", env!("CARGO_MANIFEST_DIR"));
-    let bytes = std::fs::read(&path).unwrap_or_else(|e| panic!("{path}: {e}"));
-    let file = safetensors::SafeTensors::deserialize(&bytes).unwrap_or_else(|e| panic!("{path}: {e}"));
-    let tensor = file.tensor(name).ok()?;
-    let values = tensor.data().chunks_exact(4).map(|b| f32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect();
-    Some((tensor.shape().to_vec(), values))
-}
-
-/// PyTorch's own inputs, weights and output of a layer; images of one row for a sequence.
-fn golden(kernel: &'static Kernel, layer: &str) -> Row {
-    let square = |(mut shape, values): (Vec<usize>, Vec<f32>)| {
-        if shape.len() == 3 {
-            shape.insert(2, 1);
-        }
-        HostTensor::f32(&shape, values)
+/// PyTorch's own inputs, weights and output of a layer; a sequence is an image of one row.
+fn torch(kernel: &'static Kernel, layer: &str) -> Row {
+    let square = |t: HostTensor| match *t.shape() {
+        [b, c, n] => t.reshape(&[b, c, 1, n]).unwrap_or_else(|e| panic!("{layer}: {e}")),
+        _ => t,
     };
-    let need = |file, name| stored(layer, file, name).unwrap_or_else(|| panic!("{layer} has no {name}"));
-    let expected: Vec<f64> = need("outputs", "output").1.into_iter().map(f64::from).collect();
     let row = Row::new(kernel, &format!("f32/{layer}/golden"))
-        .value(square(need("inputs", "input")))
-        .value(square(need("model", "weight")));
-    let row = match stored(layer, "model", "bias") {
-        Some((shape, values)) => row.value(HostTensor::f32(&shape, values)),
-        None => row.none(),
-    };
-    row.golden(0, &expected, 1e-6)
+        .value(square(fixture::input(layer)))
+        .value(square(fixture::weight(layer, "weight")));
+    let row = if layer == "conv2d_pointwise" { row.none() } else { row.value(fixture::weight(layer, "bias")) };
+    fixture::golden(row, layer)
 }
 
 fn goldens() -> Vec<Row> {
-    let conv = |layer| golden(&CONV2D, layer);
-    let transposed = |layer| golden(&CONV_TRANSPOSE2D, layer).param("stride", [2, 2]).param("padding", [1, 1]);
+    let conv = |layer| torch(&CONV2D, layer);
+    let transposed = |layer| torch(&CONV_TRANSPOSE2D, layer).param("stride", [2, 2]).param("padding", [1, 1]);
     vec![
         conv("conv2d").param("padding", [1, 1, 1, 1]),
-        conv("conv2d_asymmetric")
-            .param("stride", [2, 1])
-            .param("padding", [1, 1, 2, 2])
-            .param("dilation", [1, 2]),
+        conv("conv2d_asymmetric").param("stride", [2, 1]).param("padding", [1, 1, 2, 2]).param("dilation", [1, 2]),
         conv("conv2d_depthwise").param("padding", [1, 1, 1, 1]).param("groups", 6usize),
         conv("conv2d_dilated").param("padding", [2, 2, 2, 2]).param("dilation", [2, 2]),
         conv("conv2d_groups").param("padding", [1, 1, 1, 1]).param("groups", 2usize),
@@ -62,12 +43,9 @@ fn goldens() -> Vec<Row> {
         conv("conv2d_same").param("padding", [1, 1, 1, 2]),
         conv("conv2d_strided").param("stride", [2, 2]).param("padding", [1, 1, 1, 1]),
         conv("conv1d").param("stride", [1, 2]).param("padding", [0, 0, 1, 1]),
-        conv("conv1d_dilated_groups")
-            .param("padding", [0, 0, 2, 2])
-            .param("dilation", [1, 2])
-            .param("groups", 2usize),
+        conv("conv1d_dilated_groups").param("padding", [0, 0, 2, 2]).param("dilation", [1, 2]).param("groups", 2usize),
         transposed("conv_transpose2d"),
-        golden(&CONV_TRANSPOSE2D, "conv_transpose2d_dilated").param("padding", [1, 1]).param("dilation", [2, 2]),
+        torch(&CONV_TRANSPOSE2D, "conv_transpose2d_dilated").param("padding", [1, 1]).param("dilation", [2, 2]),
         transposed("conv_transpose2d_groups").param("groups", 2usize),
         transposed("conv_transpose2d_output_padding").param("output_padding", [1, 1]),
     ]

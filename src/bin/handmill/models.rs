@@ -1,7 +1,7 @@
 //! `handmill models`
 
 use handmill::error::Result;
-use handmill::models::{self, MODELS};
+use handmill::models;
 
 use crate::{Outcome, print};
 
@@ -30,7 +30,7 @@ pub fn models(args: &Args) -> Result<Outcome> {
     if args.markdown {
         print("| section | architecture | model | source |\n|---|---|---|---|\n");
     }
-    for m in MODELS {
+    for m in models::all() {
         if args.markdown {
             print(&format!("| {} | `{}` | {} | {} |\n", m.section, m.name, m.title, m.source));
         } else {

@@ -22,7 +22,7 @@ pub struct Args {
     outputs: PathBuf,
 }
 
-/// Runs a model once and writes every result.
+/// Runs a model, and its program where the inputs ask for one, and writes every result.
 pub fn run(args: &Args) -> Result<Outcome> {
     let loaded = Loaded::open(&args.model.model)?;
     let inputs = read_inputs(&args.inputs)?;

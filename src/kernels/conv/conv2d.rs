@@ -5,7 +5,7 @@ use kernels_ref::conv::Conv2d as Sizes;
 use crate::adapter::{Adapter, AdapterKind};
 use crate::graph::Tensor;
 use crate::kernel::{
-    Call, Default as Preset, Epilogue, Fusion, Grid, Kernel, Param, Port, Role, Scalars, Spec, Step, Variant,
+    Call, Default as Preset, Epilogue, Fusion, Grid, Kernel, Param, Port, Role, Scalars, Scratch, Spec, Step, Variant,
     Work,
 };
 use crate::kernels::matmul::epilogue;
@@ -16,7 +16,7 @@ const W: usize = 1;
 const B: usize = 2;
 const RESIDUAL: usize = 3;
 
-/// Lanes of a workgroup of `direct` and `vec4`.
+/// Lanes of a workgroup of `direct`, `vec4` and `depthwise`.
 const LANES: usize = 32;
 /// Output channels and pixels of a tile of `tiled`.
 const TILE: usize = 64;
@@ -27,12 +27,7 @@ const EPILOGUE: Epilogue =
 /// Slides windows of weights over images, with bias, activation and residual.
 pub static CONV2D: Kernel = Kernel {
     name: "conv2d",
-    inputs: &[
-        Port::f32("x"),
-        Port::f32_or_f16("w"),
-        Port::f32("b").optional(),
-        Port::f32("residual").optional(),
-    ],
+    inputs: &[Port::f32("x"), Port::f32_or_f16("w"), Port::f32("b").optional(), Port::f32("residual").optional()],
     params: &[
         Param::new("stride", Preset::Ints(&[1, 1])),
         Param::new("padding", Preset::Ints(&[0, 0, 0, 0])),
@@ -44,7 +39,7 @@ pub static CONV2D: Kernel = Kernel {
     ],
     shape,
     scalars,
-    variants: &[TILED, VEC4, DIRECT, PLAIN],
+    variants: &[TILED, DEPTHWISE, VEC4, DIRECT, PLAIN],
     choose,
     work: |c| Work { flops: 2 * c.outputs[0].len() as u64 * taps(c) as u64, bytes: c.bytes() },
     reference: |r| {
@@ -72,8 +67,12 @@ const PLAIN: Variant = Variant {
 const DIRECT: Variant = Variant {
     how: "direct",
     shader: "conv/direct",
-    steps: &[Step { entry: "conv2d_direct", grid: strips, loops: |c| loops(c) + 96 }],
-    scalars: |c| Scalars::new().set("CHANNELS", channels(&sizes(c))),
+    steps: &[
+        Step { entry: "conv2d_direct_pack", grid: |c| Grid::Threads(packed(&sizes(c)) as u64), loops: |_| 0 },
+        Step { entry: "conv2d_direct", grid: |c| strips(c, quads(&sizes(c)) * 4), loops: |c| loops(c) + 96 },
+    ],
+    scratch: &[PACKED],
+    scalars: |c| Scalars::new().set("QUADS", quads(&sizes(c))),
     ..Variant::BASE
 };
 
@@ -83,22 +82,25 @@ const VEC4: Variant = Variant {
     applies: |c, _| {
         let s = sizes(c);
         let reach = s.kernel[1] as i64 - 1 - s.before[1] as i64;
-        let unit = s.stride[1] == 1 && s.dilation[1] == 1 && s.kernel[1] <= 5;
-        unit && s.input[1] % 4 == 0 && s.before[1] <= 4 && reach <= 4
+        let unit = s.o / s.groups > 2 && s.stride[1] == 1 && s.dilation[1] == 1 && s.kernel[1] <= 5;
+        unit && s.input[1].is_multiple_of(4) && s.before[1] <= 4 && reach <= 4
     },
-    steps: &[Step {
-        entry: "conv2d_vec4",
-        grid: strips,
-        loops: |c| {
-            let s = sizes(c);
-            (s.c / s.groups * (s.kernel[0] + 1)) as u64 + 96
+    steps: &[
+        Step { entry: "conv2d_vec4_pack", grid: |c| Grid::Threads(packed(&sizes(c)) as u64), loops: |_| 0 },
+        Step {
+            entry: "conv2d_vec4",
+            grid: |c| strips(c, quads(&sizes(c)) * 4),
+            loops: |c| {
+                let s = sizes(c);
+                (s.c / s.groups * (s.kernel[0] + 1)) as u64 + 96
+            },
         },
-    }],
+    ],
+    scratch: &[PACKED],
     scalars: |c| {
         let s = sizes(c);
-        Scalars::new().set("CHANNELS", channels(&s)).set("KW", s.kernel[1]).set("PAD", s.before[1])
+        Scalars::new().set("QUADS", quads(&s)).set("KW", s.kernel[1]).set("PAD", s.before[1])
     },
-    ..Variant::BASE
 };
 
 const TILED: Variant = Variant {
@@ -118,21 +120,36 @@ const TILED: Variant = Variant {
     ..Variant::BASE
 };
 
-/// Output channels a lane of `direct` and `vec4` makes: few where a group has few.
-fn channels(s: &Sizes) -> usize {
+const DEPTHWISE: Variant = Variant {
+    how: "depthwise",
+    shader: "conv/depthwise",
+    applies: |c, _| sizes(c).o / sizes(c).groups <= 2,
+    steps: &[Step { entry: "conv2d_depthwise", grid: |c| strips(c, 1), loops }],
+    ..Variant::BASE
+};
+
+const PACKED: Scratch = Scratch { name: "packed", spec: |c| Spec::f32(&[packed(&sizes(c)), 4]) };
+
+/// Times four output channels a lane of `direct` and `vec4` makes: few where a group has few.
+fn quads(s: &Sizes) -> usize {
     match s.o / s.groups {
-        n @ 0..=2 => n,
-        3..=4 => 4,
-        5..=8 => 8,
-        _ => 16,
+        0..=4 => 1,
+        5..=8 => 2,
+        _ => 4,
     }
 }
 
-/// Workgroups of `direct` and `vec4`: blocks of channels of every group, times blocks of strips of four pixels.
-fn strips(c: &Call) -> Grid {
+/// Vectors of packed weights.
+fn packed(s: &Sizes) -> usize {
+    let taps = s.c / s.groups * s.kernel[0] * s.kernel[1];
+    s.groups * (s.o / s.groups).div_ceil(4 * quads(s)) * taps * quads(s)
+}
+
+/// Workgroups of blocks of `channels` of every group, times blocks of strips of four pixels.
+fn strips(c: &Call, channels: usize) -> Grid {
     let s = sizes(c);
     let blocks = (s.output[0] * s.output[1].div_ceil(4)).div_ceil(LANES);
-    Grid::Groups((s.batch * s.groups * (s.o / s.groups).div_ceil(channels(&s)) * blocks) as u64)
+    Grid::Groups((s.batch * s.groups * (s.o / s.groups).div_ceil(channels) * blocks) as u64)
 }
 
 /// Loop iterations of one invocation that visits every tap.
@@ -147,7 +164,11 @@ fn taps(c: &Call) -> usize {
 }
 
 fn choose(c: &Call, adapter: &Adapter) -> usize {
-    let how = if adapter.kind == AdapterKind::Cpu { VEC4.how } else { TILED.how };
+    let how = match adapter.kind {
+        _ if DEPTHWISE.fits(c, adapter) => DEPTHWISE.how,
+        AdapterKind::Cpu => VEC4.how,
+        _ => TILED.how,
+    };
     CONV2D.variants.iter().position(|v| v.how == how).unwrap_or(0)
 }
 
@@ -215,7 +236,11 @@ pub(super) fn groups(c: &Call, name: &str, channels: usize) -> Result<usize, Str
 fn shape(c: &Call) -> Result<Vec<Spec>, String> {
     let (xs, ws) = (c.shape(X), c.shape(W));
     let (&[batch, channels, h, w], &[o, inner, kh, kw]) = (xs, ws) else {
-        return Err(format!("x is {} and w is {}, expected (B, C, H, W) and (O, C/groups, KH, KW)", Dims(xs), Dims(ws)));
+        return Err(format!(
+            "x is {} and w is {}, expected (B, C, H, W) and (O, C/groups, KH, KW)",
+            Dims(xs),
+            Dims(ws)
+        ));
     };
     let (stride, dilation) = (list(c, "stride", 2, 1)?, list(c, "dilation", 2, 1)?);
     let padding = list(c, "padding", 4, 0)?;
@@ -329,8 +354,11 @@ impl<'g> Tensor<'g> {
     #[track_caller]
     pub fn conv1d(self, w: Tensor<'g>, bias: Option<Tensor<'g>>, options: Conv1d) -> Tensor<'g> {
         if self.rank() != 3 || w.rank() != 3 {
-            let message =
-                format!("x is {} and w is {}, expected (B, C, T) and (O, C/groups, K)", Dims(&self.shape()), Dims(&w.shape()));
+            let message = format!(
+                "x is {} and w is {}, expected (B, C, T) and (O, C/groups, K)",
+                Dims(&self.shape()),
+                Dims(&w.shape())
+            );
             self.graph().reject("conv1d", message);
             return self;
         }
@@ -343,5 +371,42 @@ impl<'g> Tensor<'g> {
         };
         let y = self.unsqueeze(2).conv2d(w.unsqueeze(2), bias, wide);
         if y.rank() == 4 { y.squeeze(2) } else { y }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Graph;
+
+    fn said(x: &[usize], w: &[usize], options: Conv2d) -> String {
+        let g = Graph::new();
+        g.weight("x", x).conv2d(g.weight("w", w), None, options);
+        g.build().map_or_else(|e| e.to_string(), |g| format!("{:?}", g.nodes[0].call.outputs[0].shape))
+    }
+
+    #[test]
+    fn sizes_are_pytorchs() {
+        let strided = Conv2d { stride: [2, 1], ..Conv2d::padded(1) };
+        assert_eq!(said(&[2, 3, 9, 8], &[5, 3, 3, 4], strided), "[2, 5, 5, 7]");
+        assert_eq!(said(&[1, 3, 9, 8], &[5, 3, 4, 4], Conv2d::same([4, 4], [2, 1])), "[1, 5, 9, 8]");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_said() {
+        let groups = |groups| Conv2d { groups, ..Conv2d::default() };
+        let cases = [
+            (said(&[1, 4, 8, 8], &[6, 4, 3, 3], groups(3)), "3 groups do not divide the 4 channels of x"),
+            (said(&[1, 4, 8, 8], &[6, 4, 3, 3], groups(0)), "0 groups do not divide the 4 channels of x"),
+            (said(&[1, 4, 8, 8], &[6, 3, 3, 3], groups(1)), "w has 3 input channels, expected 4 of 4"),
+            (said(&[1, 4, 8, 2], &[6, 4, 3, 3], groups(1)), "a window of 3 does not fit 2"),
+            (
+                said(&[1, 4, 8, 8], &[6, 4, 3, 3], Conv2d { stride: [0, 1], ..Conv2d::default() }),
+                "stride is [0, 1], expected 2 numbers from 1 to 65535",
+            ),
+        ];
+        for (got, want) in cases {
+            assert!(got.contains(want), "{got}");
+        }
     }
 }

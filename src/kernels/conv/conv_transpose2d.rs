@@ -85,7 +85,11 @@ fn sizes(c: &Call) -> Sizes {
 fn shape(c: &Call) -> Result<Vec<Spec>, String> {
     let (xs, ws) = (c.shape(X), c.shape(W));
     let (&[batch, channels, h, w], &[inner, per, kh, kw]) = (xs, ws) else {
-        return Err(format!("x is {} and w is {}, expected (B, C, H, W) and (C, O/groups, KH, KW)", Dims(xs), Dims(ws)));
+        return Err(format!(
+            "x is {} and w is {}, expected (B, C, H, W) and (C, O/groups, KH, KW)",
+            Dims(xs),
+            Dims(ws)
+        ));
     };
     let (stride, dilation) = (list(c, "stride", 2, 1)?, list(c, "dilation", 2, 1)?);
     let (padding, more) = (list(c, "padding", 2, 0)?, list(c, "output_padding", 2, 0)?);
@@ -99,10 +103,16 @@ fn shape(c: &Call) -> Result<Vec<Spec>, String> {
     }
     let size = |i: usize, n: usize, k: usize| {
         if more[i] >= stride[i].max(dilation[i]) {
-            return Err(format!("output_padding {} is not below stride {} or dilation {}", more[i], stride[i], dilation[i]));
+            return Err(format!(
+                "output_padding {} is not below stride {} or dilation {}",
+                more[i], stride[i], dilation[i]
+            ));
         }
         let whole = (n - 1) * stride[i] + dilation[i] * (k - 1) + more[i] + 1;
-        whole.checked_sub(2 * padding[i]).filter(|&n| n > 0).ok_or(format!("padding {} leaves nothing of {whole}", padding[i]))
+        whole
+            .checked_sub(2 * padding[i])
+            .filter(|&n| n > 0)
+            .ok_or(format!("padding {} leaves nothing of {whole}", padding[i]))
     };
     Ok(vec![Spec::f32(&[batch, o, size(0, h, kh)?, size(1, w, kw)?])])
 }

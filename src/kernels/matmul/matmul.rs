@@ -186,10 +186,22 @@ impl Problem {
             merged[1].strides.pop();
         }
         let n = w.shape[rw + 1];
+        let k = a.shape[ra + 1];
+        // Rows of a stored weight are columns of y only if w is all of it, transposed.
+        let whole = rw == 0 && w.offset == 0 && w.strides == [1, k];
+        assert!(c.part.is_none() || whole, "bug: matmul: a weight split by rows reaches w as {w:?}");
         let Part { first, rows } = c.part.unwrap_or(Part { first: 0, rows: n });
         let batch = [merged[0].clone(), merged[1].clone()];
-        let (k, a_col) = (a.shape[ra + 1], a.strides[ra + 1]);
-        Problem { batch, m, n, k, first, columns: rows, a: [a_row, a_col], w: [w.strides[rw], w.strides[rw + 1]] }
+        Problem {
+            batch,
+            m,
+            n,
+            k,
+            first,
+            columns: rows,
+            a: [a_row, a.strides[ra + 1]],
+            w: [w.strides[rw], w.strides[rw + 1]],
+        }
     }
 
     fn count(&self) -> usize {
@@ -201,12 +213,12 @@ impl Problem {
     fn vectors(&self, c: &Call) -> bool {
         let even = |by: usize, strides: &[usize], l: &Layout| {
             let moves = l.shape.iter().zip(&l.strides).filter(|(n, _)| **n != 1).map(|(_, s)| s);
-            strides.iter().chain(moves).chain([&l.offset]).all(|s| s % by == 0)
+            strides.iter().chain(moves).chain([&l.offset]).all(|s| s.is_multiple_of(by))
         };
         let by = if c.input(W).dtype == Dtype::F16 { 8 } else { 4 };
-        let a = self.a[1] == 1 && self.k % 4 == 0 && even(4, &self.a[..1], &self.batch[0]);
-        let along_k = self.w[0] == 1 && self.k % by == 0 && even(by, &self.w[1..], &self.batch[1]);
-        let along_n = self.w[1] == 1 && self.columns % by == 0 && even(by, &self.w[..1], &self.batch[1]);
+        let a = self.a[1] == 1 && self.k.is_multiple_of(4) && even(4, &self.a[..1], &self.batch[0]);
+        let along_k = self.w[0] == 1 && self.k.is_multiple_of(by) && even(by, &self.w[1..], &self.batch[1]);
+        let along_n = self.w[1] == 1 && self.columns.is_multiple_of(by) && even(by, &self.w[..1], &self.batch[1]);
         a && (along_k || (along_n && self.w[0] != 1))
     }
 }
@@ -309,5 +321,48 @@ impl<'g> Tensor<'g> {
     #[track_caller]
     pub fn matmul_t(self, w: Tensor<'g>) -> Tensor<'g> {
         if w.rank() < 2 { self.matmul(w) } else { self.matmul(w.transpose(-1, -2)) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::graph::Graph;
+
+    fn problem(g: &Graph, a: Tensor<'_>, w: Tensor<'_>) -> (Vec<usize>, usize, [usize; 2], [usize; 2]) {
+        g.dispatch(&MATMUL, &[Some(a), Some(w), None, None], &[]);
+        let operand = |t: Tensor<'_>| Some(crate::kernel::Operand { dtype: t.dtype(), layout: t.layout() });
+        let params = crate::kernel::Params::new(MATMUL.params, &[]).unwrap();
+        let inputs = vec![operand(a), operand(w), None, None];
+        let p = Problem::of(&Call { kernel: &MATMUL, inputs, outputs: vec![], params, part: None });
+        (p.batch[0].shape.clone(), p.m, p.a, p.w)
+    }
+
+    #[test]
+    fn a_batch_of_one_weight_becomes_rows() {
+        let g = Graph::new();
+        let (x, w) = (g.weight("x", &[2, 3, 5, 8]), g.weight("w", &[7, 8]));
+        assert_eq!(problem(&g, x, w.transpose(0, 1)), (vec![], 30, [8, 1], [1, 8]));
+        let heads = g.weight("y", &[2, 5, 24]).heads(3);
+        assert_eq!(problem(&g, heads, heads.transpose(-1, -2)), (vec![2, 3], 5, [24, 1], [1, 24]));
+    }
+
+    #[test]
+    fn vectors_are_rows_and_columns() {
+        let g = Graph::new();
+        let (v, m) = (g.weight("v", &[4]), g.weight("m", &[2, 4, 4]));
+        let shapes = [v.matmul(m), m.matmul(v), v.matmul(v), m.matmul(m)].map(|t| t.shape());
+        assert_eq!(shapes, [vec![2, 4], vec![2, 4], vec![], vec![2, 4, 4]]);
+    }
+
+    #[test]
+    fn what_does_not_fit_is_said() {
+        let said = |a: &[usize], w: &[usize]| {
+            let g = Graph::new();
+            g.weight("a", a).matmul(g.weight("w", w));
+            g.build().unwrap_err().to_string()
+        };
+        assert!(said(&[2, 3], &[4, 5]).contains("inner sizes differ, 3 and 4; a (2, 3) · w (4, 5)"));
+        assert!(said(&[2, 3, 4], &[3, 4, 5]).contains("batches (2,) and (3,) do not broadcast"));
     }
 }
