@@ -3,7 +3,9 @@
 use super::epilogue;
 use crate::adapter::{Adapter, AdapterKind};
 use crate::graph::Tensor;
-use crate::kernel::{Call, Epilogue, Fusion, Grid, Kernel, Part, Port, Ref, Role, Scalars, Spec, Step, Variant, Work};
+use crate::kernel::{
+    Call, Epilogue, Fusion, Grid, Kernel, Part, Port, Ref, Role, RowSplit, Scalars, Spec, Step, Variant, Work,
+};
 use crate::shape::{Dims, Layout, broadcast};
 use crate::tensor::Dtype;
 
@@ -46,7 +48,7 @@ pub static MATMUL: Kernel = Kernel {
         vec![epilogue::bound(r, &EPILOGUE, &product(r, |v| v), &sizes, r.shape(A)[r.shape(A).len() - 1], 1)]
     },
     fusion: Fusion { role: Role::None, epilogue: Some(EPILOGUE) },
-    row_split: Some(W),
+    row_split: Some(RowSplit { port: W, axis: 1 }),
     ..Kernel::BASE
 };
 
