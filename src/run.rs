@@ -173,7 +173,8 @@ impl Runner {
             });
         })?;
         self.device.wait(submitted)?;
-        match receive.try_recv() {
+        // The poll of another thread may be calling back just now.
+        match receive.recv_timeout(std::time::Duration::from_secs(10)) {
             Ok(Ok(())) => {}
             Ok(Err(e)) => return Err(Error::Driver { call: "mapping a result".into(), message: e.to_string() }),
             Err(_) => return Err(Error::DeviceLost("a result was never mapped".into())),
