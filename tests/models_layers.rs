@@ -20,6 +20,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 
 type Outcome = Result<(), Failed>;
+type Run = fn(&Case, Option<&Arc<Device>>) -> Outcome;
 
 fn main() {
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
@@ -32,7 +33,7 @@ fn main() {
     let mut trials = vec![];
     for case in ["layers", "feedforward", "generative"].iter().flat_map(|family| cases(family)) {
         let (name, case) = (case.name.clone(), Arc::new(case));
-        let mut row = |suffix: &str, gpu: bool, run: Box<dyn Fn(&Case, Option<&Arc<Device>>) -> Outcome + Send>| {
+        let mut row = |suffix: &str, gpu: bool, run: Run| {
             let (case, device) = (case.clone(), device.clone());
             let trial = Trial::test(format!("{name}{suffix}"), move || run(&case, device.as_ref()));
             trials.push(trial.with_ignored_flag(gpu && missing));
@@ -42,10 +43,10 @@ fn main() {
             false,
             Box::new(|case, _| case.run(&Engine::Reference, true).and_then(|got| case.check(&got))),
         );
-        row("/weights", false, Box::new(|case, _| case.weights()));
-        row("", true, Box::new(gpu));
+        row("/weights", false, |case, _| case.weights());
+        row("", true, gpu);
         if !name.starts_with("layers") {
-            row("/verify", true, Box::new(lockstep));
+            row("/verify", true, lockstep);
         }
     }
     let gpu = device.clone();
