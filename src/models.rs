@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::folder::ModelFolder;
 use crate::graph::{FixedGraph, Graph, Tensor};
 use crate::kernel::Spec;
+use crate::programs::Program;
 use crate::store::Weights;
 use crate::tensor::Dtype;
 use crate::weights::Checkpoint;
@@ -17,6 +18,7 @@ use crate::weights::Checkpoint;
 pub mod feedforward;
 pub mod generative;
 pub mod layers;
+pub mod transformers;
 
 /// A model: its name, where it comes from, and the function that builds its graph.
 pub struct Model {
@@ -40,6 +42,10 @@ pub struct Model {
     pub ignorable: fn(&str) -> bool,
     /// Builds the graph. Mistakes of the config are remembered by it, those of shapes by the graph.
     pub build: fn(&Graph, &Config, &Inputs),
+    /// Checks the values of inputs before a run: ids and positions that a device would read past without a word.
+    pub check: fn(&Config, &Tensors) -> Result<()>,
+    /// What it does beside its graph, such as generation.
+    pub program: Option<Program>,
 }
 
 impl Model {
@@ -55,11 +61,19 @@ impl Model {
         prefixes: &[],
         ignorable: |_| false,
         build: |_, _, _| {},
+        check: |_, _| Ok(()),
+        program: None,
     };
+
+    /// `inputs` without those that only the model's program takes.
+    pub fn graph_inputs(&self, inputs: &Tensors) -> Tensors {
+        let own = self.program.as_ref().map_or(&[][..], |p| p.own);
+        inputs.iter().filter(|(name, _)| !own.contains(&name.as_str())).map(|(n, t)| (n.clone(), t.clone())).collect()
+    }
 }
 
 /// Families of models, in the order of the catalogue.
-pub static FAMILIES: &[&[&Model]] = &[feedforward::MODELS, generative::MODELS, layers::MODELS];
+pub static FAMILIES: &[&[&Model]] = &[feedforward::MODELS, transformers::MODELS, generative::MODELS, layers::MODELS];
 
 /// Every model, in the order of the catalogue.
 pub fn all() -> impl Iterator<Item = &'static Model> {
@@ -148,6 +162,16 @@ impl Loaded {
         Ok(Loaded { folder, model })
     }
 
+    /// Opens a folder that must hold `model`.
+    pub fn open_as(path: &std::path::Path, model: &Model) -> Result<Loaded> {
+        let loaded = Loaded::open(path)?;
+        if loaded.model.name == model.name {
+            return Ok(loaded);
+        }
+        let message = format!("holds a {}, expected a {}", loaded.model.name, model.name);
+        Err(Error::config(path.display().to_string(), message))
+    }
+
     /// The graph for `inputs`. `keys` are the checkpoint's, when there is one.
     pub fn graph(&self, inputs: &Inputs, keys: Option<Vec<String>>) -> Result<Arc<FixedGraph>> {
         build(self.model, &self.folder.config(), inputs, keys)
@@ -175,7 +199,7 @@ impl Loaded {
 
 /// Builds a model's graph.
 pub fn build(model: &Model, config: &Config, inputs: &Inputs, keys: Option<Vec<String>>) -> Result<Arc<FixedGraph>> {
-    let graph = keys.map_or_else(Graph::new, Graph::with_keys);
+    let graph = graph_for(model, keys);
     (model.build)(&graph, config, inputs);
     config.finish()?;
     let graph = graph.build()?;
@@ -186,6 +210,18 @@ pub fn build(model: &Model, config: &Config, inputs: &Inputs, keys: Option<Vec<S
         }
     }
     Ok(Arc::new(graph))
+}
+
+/// An empty graph that knows the checkpoint's `keys`, with and without the prefixes they may have.
+pub(crate) fn graph_for(model: &Model, keys: Option<Vec<String>>) -> Graph {
+    let Some(keys) = keys else { return Graph::new() };
+    let other = |key: &String| {
+        let longer = model.prefixes.iter().map(move |p| format!("{p}.{key}"));
+        let shorter = model.prefixes.iter().filter_map(|p| key.strip_prefix(p)?.strip_prefix('.'));
+        longer.chain(shorter.map(str::to_owned)).collect::<Vec<_>>()
+    };
+    let others: Vec<String> = keys.iter().flat_map(other).collect();
+    Graph::with_keys(keys.into_iter().chain(others))
 }
 
 /// Random weights for a graph (`--random SEED`).

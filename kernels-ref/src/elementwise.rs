@@ -241,3 +241,56 @@ pub fn fill(n: usize, value: f64) -> Vec<f64> {
 pub fn iota(n: usize, start: f64, step: f64) -> Vec<f64> {
     (0..n).map(|i| start + i as f64 * step).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn close(got: f64, want: f64) {
+        assert!((got - want).abs() <= 1e-14 * want.abs(), "{got:e} is not {want:e}");
+    }
+
+    // mpmath, 30 digits: x*ncdf(x), x*(1+tanh(u))/2, x*tanh(log(1+exp(x))), …
+    #[test]
+    fn activations_keep_their_digits_far_below_zero() {
+        close(gelu(-8.0), -4.976_768_459_417_427e-15);
+        close(silu(-40.0), -1.699_341_702_116_635_6e-16);
+        close(softplus(-40.0, 1.0, 20.0), 4.248_354_255_291_589e-18);
+        close(elu(-1e-10, 1.0), -9.999_999_999_500_000_4e-11);
+        close(softplus(30.0, 1.0, 20.0), 30.0);
+        close(softplus(1.0, 2.0, 20.0), 1.063_464_005_521_486_2);
+        close(leaky_relu(-2.0, 0.01), -0.02);
+    }
+
+    #[test]
+    fn hardswish_is_flat_then_the_identity() {
+        assert_eq!([-4.0, -3.0, 0.0, 3.0, 5.0].map(hardswish), [0.0, 0.0, 0.0, 3.0, 5.0]);
+        close(hardswish(1.0), 2.0 / 3.0);
+    }
+
+    #[test]
+    fn powers_follow_ieee_754() {
+        assert_eq!([pow(0.0, 0.0), pow(-2.0, 3.0), pow(-2.0, -2.0), pow(0.0, -1.0)], [1.0, -8.0, 0.25, f64::INFINITY]);
+        assert!(pow(-2.0, 0.5).is_nan());
+    }
+
+    #[test]
+    fn casts_are_rusts() {
+        let x = [0.9, -0.9, 3e9, -3e9, f64::NAN];
+        assert_eq!(cast(&x, "f32", "i32"), [0.0, 0.0, 2147483647.0, -2147483648.0, 0.0]);
+        assert_eq!(cast(&x, "f32", "u32"), [0.0, 0.0, 3e9, 0.0, 0.0]);
+        assert_eq!(cast(&[-1.0], "i32", "u32"), [4294967295.0]);
+        assert_eq!(cast(&[4294967295.0], "u32", "i32"), [-1.0]);
+    }
+
+    #[test]
+    fn relations_choices_and_chains() {
+        assert_eq!(compare(&[1.0, 2.0, 3.0], &[2.0; 3], "le"), [1.0, 1.0, 0.0]);
+        assert_eq!(compare(&[0.0], &[-0.0], "eq"), [1.0]);
+        assert_eq!(r#where(&[1.0, 0.0], &[1.0, 2.0], &[3.0, 4.0]), [1.0, 4.0]);
+        assert_eq!(add_activation(&[1.0, -3.0], &[1.0, 1.0], relu), [2.0, 0.0]);
+        assert_eq!(mul_activation(&[1.0, -3.0], &[2.0, 2.0], relu), [2.0, 0.0]);
+        assert_eq!(iota(3, 1.0, -2.0), [1.0, -1.0, -3.0]);
+        assert_eq!([sign(-0.0), sign(-2.0), sign(3.0)], [0.0, -1.0, 1.0]);
+    }
+}

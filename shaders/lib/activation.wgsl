@@ -1,13 +1,15 @@
-// Activations from + − × / and exp alone: drivers' own tanh loses all digits below 1e-6 and their log near
-// 1, so each function here has a form whose relative error stays a few ulp on its whole domain. exp only
-// sees arguments ≤ 0, so nothing overflows. Polynomials are minimax fits of degree as written; the relative
-// error of each is below 4e-8 before rounding.
+// Activations from + − × / alone: drivers' own exp loses |x|/2 ulp, their tanh all digits below 1e-6 and
+// their log those near 1, so each function here has a form whose relative error stays a few ulp on its whole
+// domain. exp_of only sees arguments ≤ 0, so nothing overflows. Polynomials are minimax fits of degree as
+// written; the relative error of each is below 4e-8 before rounding.
 //
 // Codes (src/kernels/elementwise/activation.rs): 0 none, 1 relu, 2 gelu, 3 gelu_tanh, 4 quick_gelu, 5 silu,
 // 6 sigmoid, 7 tanh, 8 softplus, 9 hardswish, 10 mish, 11 elu (alpha 1), 12 leaky_relu (slope 0.01).
 
+// @import lib/exp
+
 fn sigmoid_of(v: f32) -> f32 {
-    let e = exp(-abs(v));
+    let e = exp_of(-abs(v));
     return select(e, 1.0, v >= 0.0) / (1.0 + e);
 }
 
@@ -23,7 +25,7 @@ fn tanh_of(v: f32) -> f32 {
         p = p * s - 3.33333194e-1;
         return v + v * (s * p);
     }
-    let e = exp(-2.0 * t);
+    let e = exp_of(-2.0 * t);
     return sign(v) * ((1.0 - e) / (1.0 + e));
 }
 
@@ -33,7 +35,7 @@ fn expm1_of(v: f32) -> f32 {
         let t = tanh_of(0.5 * v);
         return 2.0 * t / (1.0 - t);
     }
-    return exp(v) - 1.0;
+    return exp_of(v) - 1.0;
 }
 
 // ln(1 + e) for e in [0, 1], as 2·artanh(e / (2 + e)).
@@ -75,14 +77,14 @@ fn erf_of(v: f32) -> f32 {
         return v + v * p;
     }
     let near = min(t, 6.0);   // erf is 1 in f32 from 3.93 on
-    return sign(v) * (1.0 - 2.0 * exp(-near * near) * scaled_tail(1.41421356 * near));
+    return sign(v) * (1.0 - 2.0 * exp_of(-near * near) * scaled_tail(1.41421356 * near));
 }
 
 // max(x, 0) − |x|·Φ(−|x|): no 1 + erf, which would cancel for x < 0.
 fn gelu_of(v: f32) -> f32 {
     let t = abs(v);
     let near = min(t, 16.0);   // e^(−128) is 0 in f32
-    return max(v, 0.0) - t * (exp(-0.5 * near * near) * scaled_tail(near));
+    return max(v, 0.0) - t * (exp_of(-0.5 * near * near) * scaled_tail(near));
 }
 
 // (1 + tanh u)/2 is sigmoid(2u).
@@ -92,7 +94,7 @@ fn gelu_tanh_of(v: f32) -> f32 {
 }
 
 fn softplus_of(v: f32) -> f32 {
-    return max(v, 0.0) + log1p_of(exp(-abs(v)));
+    return max(v, 0.0) + log1p_of(exp_of(-abs(v)));
 }
 
 fn hardswish_of(v: f32) -> f32 {
@@ -101,7 +103,7 @@ fn hardswish_of(v: f32) -> f32 {
 
 // tanh(ln(1 + e^v)) as a quotient of positive terms.
 fn mish_of(v: f32) -> f32 {
-    let e = exp(-abs(v));
+    let e = exp_of(-abs(v));
     if (v > 0.0) {
         return v * ((1.0 + 2.0 * e) / (1.0 + 2.0 * e + 2.0 * e * e));
     }

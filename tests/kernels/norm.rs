@@ -139,7 +139,7 @@ fn group_norm() -> Vec<Row> {
             .none()
             .none()
             .param("num_groups", 2usize),
-        row(&[2, 4, 6], 2, "/residual_order").param("activation", "relu").param("activation_out", "tanh"),
+        row(&[2, 4, 6], 2, "/both_activations").param("activation", "relu").param("activation_out", "sigmoid"),
         row(&[1, 2, 8193], 1, "/parts_silu").param("activation", "silu"),
     ];
     rows.extend(

@@ -62,6 +62,7 @@ fn both(kernel: &'static Kernel) -> Vec<Row> {
         Row::new(kernel, "f32/3x4/masked")
             .list(&[3, 4], &[MASKED, 1.0, MASKED, 2.0, -f32::MAX, MASKED, MASKED, MASKED, 0.0, 0.0, MASKED, 0.0]),
         Row::new(kernel, "f32/2x3/all_masked").list(&[2, 3], &[MASKED, MASKED, MASKED, 1.0, 1.0, MASKED]),
+        Row::new(kernel, "f32/2x4/all_masked").list(&[2, 4], &[MASKED, MASKED, MASKED, MASKED, 1.0, 2.0, MASKED, 0.0]),
         Row::new(kernel, "f32/2x8193/masked_parts").list(&[2, 8193], &half_masked),
         Row::new(kernel, "f32/5x33/strided").f32(&[33, 5]).view(|x| x.transpose(0, 1)),
     ]);

@@ -27,6 +27,7 @@ pub struct Args {
 pub fn plan(args: &Args) -> Result<Outcome> {
     let loaded = Loaded::open(&args.model.model)?;
     let given = args.inputs.as_deref().map(read_inputs).transpose()?;
+    let given = given.map(|inputs| loaded.model.graph_inputs(&inputs));
     let inputs = given.as_ref().map_or_else(Inputs::defaults, Inputs::of);
     let keys = args.model.checkpoint(&loaded)?.map(|c| c.tensors().iter().map(|t| t.name.clone()).collect());
     let graph = loaded.graph(&inputs, keys)?;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use handmill::error::Result;
-use handmill::models::{Inputs, Loaded};
+use handmill::models::Loaded;
 use handmill::weights::save_tensors;
 
 use crate::target::{ModelArgs, read_inputs};
@@ -22,14 +22,13 @@ pub struct Args {
     outputs: PathBuf,
 }
 
-/// Runs a model once and writes every result.
+/// Runs a model, and its program where the inputs ask for one, and writes every result.
 pub fn run(args: &Args) -> Result<Outcome> {
     let loaded = Loaded::open(&args.model.model)?;
     let inputs = read_inputs(&args.inputs)?;
-    let (graph, weights) = args.model.graph(&loaded, &Inputs::of(&inputs))?;
     let engine = args.model.device.engine()?;
-    let session = engine.executor(weights).session(&graph, &args.model.options()?, args.model.limits()?.as_ref())?;
-    let results = session.run(&inputs)?;
+    let context = args.model.context(&loaded, &engine, &inputs)?;
+    let results: Vec<_> = context.run(&inputs)?.into_iter().collect();
     save_tensors(&args.outputs, &results, true)?;
     notice(&format!("{} tensors from {} written to {}", results.len(), engine.name(), args.outputs.display()));
     Ok(Outcome::Done)

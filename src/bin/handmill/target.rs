@@ -10,6 +10,7 @@ use handmill::error::{Error, Result};
 use handmill::graph::FixedGraph;
 use handmill::models::{self, Inputs, Loaded};
 use handmill::plan::Options;
+use handmill::programs::Context;
 use handmill::shader::Shaders;
 use handmill::store::Weights;
 use handmill::tensor::{Data, Dtype, HostTensor};
@@ -112,6 +113,24 @@ impl ModelArgs {
             }
         };
         Ok((graph, weights))
+    }
+
+    /// The model with its weights on `engine`, ready for `inputs`.
+    pub fn context(&self, loaded: &Loaded, engine: &Engine, inputs: &Tensors) -> Result<Context> {
+        let checkpoint = self.checkpoint(loaded)?;
+        let keys = checkpoint.map(|c| c.tensors().iter().map(|t| t.name.clone()).collect());
+        let inputs = loaded.model.graph_inputs(inputs);
+        let shapes = if inputs.is_empty() { Inputs::defaults() } else { Inputs::of(&inputs) };
+        let (_, weights) = self.graph(loaded, &shapes)?;
+        Ok(Context {
+            model: loaded.model,
+            config: loaded.folder.config(),
+            generation: loaded.folder.generation(),
+            keys,
+            executor: engine.executor(weights),
+            options: self.options()?,
+            limits: self.limits()?,
+        })
     }
 }
 

@@ -32,6 +32,10 @@ pub struct Args {
 pub fn verify(args: &Args) -> Result<Outcome> {
     let loaded = Loaded::open(&args.model.model)?;
     let given = args.inputs.as_deref().map(read_inputs).transpose()?;
+    let given = given.map(|inputs| loaded.model.graph_inputs(&inputs));
+    if let Some(inputs) = &given {
+        (loaded.model.check)(&loaded.folder.config(), inputs)?;
+    }
     let shapes = given.as_ref().map_or_else(Inputs::defaults, Inputs::of);
     let (graph, weights) = args.model.graph(&loaded, &shapes)?;
     let inputs: Tensors = given.unwrap_or_else(|| sample_inputs(&graph));

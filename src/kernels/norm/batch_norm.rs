@@ -34,7 +34,7 @@ pub static BATCH_NORM: Kernel = Kernel {
         Variant {
             how: "vec4",
             shader: "norm/batch_norm_vec4",
-            applies: |c, _| c.shape(X)[2..].iter().product::<usize>() % 4 == 0,
+            applies: |c, _| c.shape(X)[2..].iter().product::<usize>().is_multiple_of(4),
             steps: &[Step {
                 entry: "batch_norm_vec4",
                 grid: |c| Grid::Threads(c.spec(X).len() as u64 / 4),

@@ -155,10 +155,10 @@ pub(super) fn choose(c: &Call, adapter: &Adapter) -> usize {
 
 pub(super) fn shape(c: &Call) -> Result<Vec<Spec>, String> {
     let (channels, _) = channels_space(c)?;
-    if let Some(Value::Int(groups)) = c.params.get("num_groups") {
-        if *groups < 1 || channels as i64 % groups != 0 {
-            return Err(format!("{channels} channels do not split into {groups} groups"));
-        }
+    if let Some(Value::Int(groups)) = c.params.get("num_groups")
+        && (*groups < 1 || channels as i64 % groups != 0)
+    {
+        return Err(format!("{channels} channels do not split into {groups} groups"));
     }
     expect_eps(c)?;
     expect_vector(c, W, channels)?;

@@ -33,7 +33,7 @@ fn rows_cols(c: &Call) -> (usize, usize) {
 
 /// Rows of a multiple of 4 elements: they begin at whole `vec4`s.
 fn fours(c: &Call) -> bool {
-    rows_cols(c).1 % 4 == 0
+    rows_cols(c).1.is_multiple_of(4)
 }
 
 /// Indices in the order direct, vec4, plain. Where barriers are dear, a lane a row pays from a subgroup's

@@ -70,7 +70,8 @@ fn output_size(c: &Call) -> [usize; 2] {
 /// Elements of the largest window, at most.
 fn largest(c: &Call) -> u64 {
     let (image, out) = (input_size(c), output_size(c));
-    let along = |a: usize| (image[a].div_ceil(out[a]) + usize::from(image[a] % out[a] != 0)).min(image[a]) as u64;
+    let along =
+        |a: usize| (image[a].div_ceil(out[a]) + usize::from(!image[a].is_multiple_of(out[a]))).min(image[a]) as u64;
     along(0) * along(1)
 }
 

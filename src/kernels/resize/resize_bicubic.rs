@@ -66,7 +66,8 @@ impl<'g> Tensor<'g> {
     /// `y_ij = Σ_a Σ_b row_weight_ia · column_weight_jb · x[row_i − 1 + a, column_j − 1 + b]`
     ///
     /// # Shapes
-    /// `self (B, C, IH, IW)` · `rows`: positions `(OH)` i32 and weights `(OH, 4)` · `columns`: the same of OW → `(B, C, OH, OW)`
+    /// `self (B, C, IH, IW)` · `rows`: positions `(OH)` i32 and weights `(OH, 4)` ·
+    /// `columns`: the same of OW → `(B, C, OH, OW)`
     /// # Errors
     /// [`crate::Error::Graph`] if a table has another shape
     /// # Gradient

@@ -66,7 +66,8 @@ impl<'g> Tensor<'g> {
     /// `y_ij = (1 − u)·((1 − v)·x_rc + v·x_rc′) + u·((1 − v)·x_r′c + v·x_r′c′)`
     ///
     /// # Shapes
-    /// `self (B, C, IH, IW)` · `rows`: positions `(OH)` i32 and weights `(OH)` · `columns`: the same of OW → `(B, C, OH, OW)`
+    /// `self (B, C, IH, IW)` · `rows`: positions `(OH)` i32 and weights `(OH)` ·
+    /// `columns`: the same of OW → `(B, C, OH, OW)`
     /// # Errors
     /// [`crate::Error::Graph`] if a table has another shape
     /// # Gradient

@@ -88,7 +88,7 @@ fn choose(c: &Call, adapter: &Adapter) -> usize {
 
 /// Rows of a multiple of 4 elements: they begin at whole `vec4`s.
 fn fours(c: &Call, _: &Adapter) -> bool {
-    cols(c) % 4 == 0
+    cols(c).is_multiple_of(4)
 }
 
 /// The largest element of a row; of a row of −∞ alone, 0.

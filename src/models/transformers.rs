@@ -1,0 +1,72 @@
+//! Transformers, under the names of Hugging Face's transformers library.
+
+use crate::config::Config;
+use crate::engine::Tensors;
+use crate::error::{Error, Result};
+use crate::graph::Tensor;
+use crate::models::Model;
+use crate::run::ids_in_range;
+
+pub mod bert;
+pub mod gpt2;
+
+/// Every Transformer.
+pub static MODELS: &[&Model] = &[&bert::BERT, &gpt2::GPT2];
+
+/// The most blocks a configuration may ask for.
+pub const MAX_LAYERS: usize = 1000;
+
+/// The library's names of activations. `gelu_fast` and `gelu_accurate` are `gelu_new` written otherwise.
+pub const ACTIVATIONS: &[&str] = &[
+    "gelu",
+    "gelu_new",
+    "gelu_pytorch_tanh",
+    "gelu_fast",
+    "gelu_accurate",
+    "gelu_python",
+    "quick_gelu",
+    "relu",
+    "silu",
+    "swish",
+    "tanh",
+    "sigmoid",
+    "mish",
+    "linear",
+];
+
+/// The activation that the library calls `name`, one of [`ACTIVATIONS`].
+#[track_caller]
+pub fn activation<'g>(x: Tensor<'g>, name: &str) -> Tensor<'g> {
+    match name {
+        "gelu" | "gelu_python" => x.gelu(),
+        "quick_gelu" => x.quick_gelu(),
+        "relu" => x.relu(),
+        "silu" | "swish" => x.silu(),
+        "tanh" => x.tanh(),
+        "sigmoid" => x.sigmoid(),
+        "mish" => x.mish(),
+        "linear" => x,
+        _ => x.gelu_tanh(),
+    }
+}
+
+/// Remembers a fault of the flag `name` if it is set: what it asks for is not built.
+fn unsupported(config: &Config, name: &str) {
+    config.require(!config.bool(name, false), name, || "found true, expected false".into());
+}
+
+/// Checks the ids `name (B, T)`, where they are given: all below `vocab`, and no more than `positions` of them.
+fn check_tokens(inputs: &Tensors, name: &str, vocab: usize, positions: usize) -> Result<()> {
+    let Some(ids) = inputs.get(name) else { return Ok(()) };
+    ids_in_range(name, ids, vocab)?;
+    let length = ids.shape().last().copied().unwrap_or(0);
+    if length > positions {
+        return Err(Error::tensor(name, format!("has {length} positions, and the model has {positions}")));
+    }
+    Ok(())
+}
+
+/// Checks the mask `name`, where it is given: 1 for a token, 0 for padding.
+fn check_mask(inputs: &Tensors, name: &str) -> Result<()> {
+    inputs.get(name).map_or(Ok(()), |mask| ids_in_range(name, mask, 2))
+}

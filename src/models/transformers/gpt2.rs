@@ -1,0 +1,236 @@
+//! GPT-2: a transformer in which every token sees those before it, and names the next.
+//!
+//! Paper     Radford, Wu, Child, Luan, Amodei, Sutskever 2019, "Language models are unsupervised multitask learners"
+//! Weights   transformers' `GPT2LMHeadModel`, with or without `transformer.` before the keys of the body;
+//!           `lm_head.weight` where the checkpoint has it, else `transformer.wte.weight`
+//! Differs   dropout does nothing: it is for training; `attn.bias` and `attn.masked_bias` of old checkpoints are
+//!           the causal mask, which the attention kernel knows
+//! Shapes    input_ids, attention_mask (B, T) → logits (B, T, V); prompt_ids (1, P), max_new_tokens (1) →
+//!           generated_ids (1, P + n)
+
+use super::{ACTIVATIONS, MAX_LAYERS, activation, check_mask, check_tokens};
+use crate::config::Config;
+use crate::engine::Tensors;
+use crate::error::Result;
+use crate::graph::{Graph, Scope, Tensor};
+use crate::kernels::attention::attention::Attend;
+use crate::models::{Inputs, Model};
+use crate::programs::Program;
+use crate::programs::generate::{Causal, Phase, Reach, continue_prompt};
+use crate::tensor::{Dtype, HostTensor};
+
+/// `GPT2LMHeadModel`.
+pub static GPT2: Model = Model {
+    name: "GPT2LMHeadModel",
+    title: "GPT-2",
+    section: "5.8",
+    source: "Radford et al. 2019",
+    config: &[
+        "vocab_size [50257]",
+        "n_positions [1024]",
+        "n_embd [768]",
+        "n_layer [12]",
+        "n_head [12]",
+        "n_inner [4 n_embd]",
+        "activation_function [gelu_new]",
+        "layer_norm_epsilon [1e-5]",
+        "scale_attn_weights [true]",
+        "scale_attn_by_inverse_layer_idx [false]",
+        "tie_word_embeddings [true]",
+    ],
+    inputs: &["input_ids (B, T)", "attention_mask (B, T), optional", "prompt_ids (1, P), max_new_tokens (1)"],
+    outputs: &["logits (B, T, vocab_size)", "generated_ids (1, P + n)", "debug.hidden_states.1 (B, T, n_embd)"],
+    prefixes: &["transformer"],
+    ignorable: |key| key.ends_with(".attn.bias") || key.ends_with(".attn.masked_bias"),
+    build,
+    check,
+    program: Some(Program {
+        needs: &["prompt_ids", "max_new_tokens"],
+        own: &["prompt_ids", "max_new_tokens"],
+        run: |context, inputs| continue_prompt(context, &CAUSAL, inputs),
+    }),
+};
+
+/// What generation needs of GPT-2.
+pub static CAUSAL: Causal = Causal {
+    next_token,
+    reach: |config| {
+        let cfg = Gpt2Config::read(config);
+        Reach { vocab: cfg.vocab_size, positions: cfg.n_positions }
+    },
+};
+
+/// Fields of `config.json`; the defaults are the smallest GPT-2, with 124 million weights.
+struct Gpt2Config {
+    vocab_size: usize,
+    n_positions: usize,
+    n_embd: usize,
+    n_layer: usize,
+    n_head: usize,
+    n_inner: usize,
+    activation_function: &'static str,
+    layer_norm_epsilon: f64,
+    scale_attn_weights: bool,
+    scale_attn_by_inverse_layer_idx: bool,
+    tie_word_embeddings: bool,
+}
+
+impl Gpt2Config {
+    fn read(config: &Config) -> Gpt2Config {
+        super::unsupported(config, "add_cross_attention");
+        let (n_embd, n_head) = (config.usize("n_embd", 768), config.usize("n_head", 12));
+        config.require(n_embd.is_multiple_of(n_head), "n_head", || {
+            format!("found {n_head}, expected a divisor of n_embd, {n_embd}")
+        });
+        Gpt2Config {
+            vocab_size: config.usize("vocab_size", 50257),
+            n_positions: config.usize("n_positions", 1024),
+            n_embd,
+            n_layer: config.usize_in("n_layer", 12, 1..=MAX_LAYERS),
+            n_head,
+            n_inner: config.usize("n_inner", 4 * n_embd),
+            activation_function: config.text("activation_function", "gelu_new", ACTIVATIONS),
+            layer_norm_epsilon: config.positive("layer_norm_epsilon", 1e-5),
+            scale_attn_weights: config.bool("scale_attn_weights", true),
+            scale_attn_by_inverse_layer_idx: config.bool("scale_attn_by_inverse_layer_idx", false),
+            tie_word_embeddings: config.bool("tie_word_embeddings", true),
+        }
+    }
+}
+
+fn check(config: &Config, inputs: &Tensors) -> Result<()> {
+    let cfg = Gpt2Config::read(config);
+    config.finish()?;
+    check_tokens(inputs, "input_ids", cfg.vocab_size, cfg.n_positions)?;
+    check_mask(inputs, "attention_mask")
+}
+
+/// Logits at every position.
+fn build(g: &Graph, config: &Config, inputs: &Inputs) {
+    let cfg = Gpt2Config::read(config);
+    let input_ids = inputs.tensor(g, "input_ids", Dtype::I32, &[1, cfg.n_positions.min(8)]);
+    let past = Past::None { mask: inputs.optional(g, "attention_mask", Dtype::I32) };
+    let [_, t] = input_ids.dims();
+    let (x, first) = transformer(g, &cfg, input_ids, wpe(g, &cfg).slice(0, 0, t), past);
+    g.output("debug.hidden_states.1", first);
+    g.output("logits", lm_head(g, &cfg, x)); // (B, T, V)
+}
+
+/// Logits after one position: the phases of generation. Rows of earlier positions never meet the vocabulary.
+fn next_token(g: &Graph, config: &Config, phase: Phase) {
+    let cfg = Gpt2Config::read(config);
+    let input_ids = g.input("input_ids", Dtype::I32, &[1, phase.tokens()]);
+    let whole = |past| transformer(g, &cfg, input_ids, wpe(g, &cfg).slice(0, 0, phase.tokens()), past).0;
+    // (1, 1, C)
+    let x = match phase {
+        Phase::Window { .. } => whole(Past::None { mask: None }).index_select(1, g.input("last", Dtype::I32, &[1])),
+        Phase::Prefill { tokens, capacity } => whole(Past::Kept { capacity }).slice(1, tokens - 1, 1),
+        Phase::Step { capacity } => {
+            let [position, length] = ["position", "length"].map(|name| g.input(name, Dtype::I32, &[1]));
+            let past = Past::Cached { capacity, position, length };
+            transformer(g, &cfg, input_ids, position.embedding(wpe(g, &cfg)), past).0
+        }
+    };
+    g.output("logits", lm_head(g, &cfg, x).reshape(&[1, cfg.vocab_size]));
+}
+
+fn wte<'g>(g: &'g Graph, cfg: &Gpt2Config) -> Tensor<'g> {
+    g.root().weight("transformer.wte.weight", &[cfg.vocab_size, cfg.n_embd])
+}
+
+fn wpe<'g>(g: &'g Graph, cfg: &Gpt2Config) -> Tensor<'g> {
+    g.root().weight("transformer.wpe.weight", &[cfg.n_positions, cfg.n_embd])
+}
+
+/// Where the keys and values before a token come from.
+#[derive(Clone, Copy)]
+enum Past<'g> {
+    /// From the sequence itself; `mask (B, T)` hides some of its keys.
+    None { mask: Option<Tensor<'g>> },
+    /// From the sequence itself, and caches keep them.
+    Kept { capacity: usize },
+    /// From caches, of which `length` positions are filled once this token's are at `position`.
+    Cached { capacity: usize, position: Tensor<'g>, length: Tensor<'g> },
+}
+
+/// The body, up to its final norm, and what its first block makes. `positions` is (T, C).
+fn transformer<'g>(
+    g: &'g Graph,
+    cfg: &Gpt2Config,
+    input_ids: Tensor<'g>,
+    positions: Tensor<'g>,
+    past: Past<'g>,
+) -> (Tensor<'g>, Tensor<'g>) {
+    let w = g.root().at("transformer");
+    let mut x = input_ids.embedding(wte(g, cfg)) + positions; // (B, T, C)
+    let mut first = x;
+    for i in 0..cfg.n_layer {
+        x = block(w.at("h").at(i), cfg, i, x, past);
+        if i == 0 {
+            first = x;
+        }
+    }
+    (x, first)
+}
+
+/// The final norm, and the product of every vector with every token's.
+fn lm_head<'g>(g: &'g Graph, cfg: &Gpt2Config, x: Tensor<'g>) -> Tensor<'g> {
+    let x = layer_norm(g.root().at("transformer.ln_f"), cfg, x);
+    let w = g.root();
+    let tied = w.has("lm_head.weight").map_or(cfg.tie_word_embeddings, |has| !has);
+    x.matmul_t(if tied { wte(g, cfg) } else { w.weight("lm_head.weight", &[cfg.vocab_size, cfg.n_embd]) })
+}
+
+/// A block: norm, attention, norm, two layers, each half added to what came in.
+fn block<'g>(w: Scope<'g>, cfg: &Gpt2Config, index: usize, x: Tensor<'g>, past: Past<'g>) -> Tensor<'g> {
+    let x = x + attn(w.at("attn"), cfg, index, layer_norm(w.at("ln_1"), cfg, x), past);
+    x + mlp(w.at("mlp"), cfg, layer_norm(w.at("ln_2"), cfg, x))
+}
+
+fn attn<'g>(w: Scope<'g>, cfg: &Gpt2Config, index: usize, x: Tensor<'g>, past: Past<'g>) -> Tensor<'g> {
+    let c = cfg.n_embd;
+    let qkv = conv1d(w.at("c_attn"), x, 3 * c); // (B, T, 3C)
+    let [q, k, v] = qkv.split(-1, [c, c, c]).map(|z| z.heads(cfg.n_head)); // 3 × (B, H, T, D)
+    let root = if cfg.scale_attn_weights { ((c / cfg.n_head) as f64).sqrt() } else { 1.0 };
+    let depth = if cfg.scale_attn_by_inverse_layer_idx { (index + 1) as f64 } else { 1.0 };
+    let scale = 1.0 / (root * depth);
+    let causal = Attend::causal().scale(scale);
+    let y = match past {
+        Past::None { mask } => q.attention(k, v, mask.map_or(causal, |mask| causal.key_mask(mask))),
+        Past::Kept { capacity } => {
+            let start = w.graph().constant(HostTensor::i32(&[1], vec![0]));
+            for (name, new) in [("key", k), ("value", v)] {
+                keep(w, name, capacity, new, start);
+            }
+            q.attention(k, v, causal)
+        }
+        Past::Cached { capacity, position, length } => {
+            let [k, v] = [("key", k), ("value", v)].map(|(name, new)| keep(w, name, capacity, new, position));
+            q.attention_decode(k, v, length, None, scale)
+        }
+    };
+    conv1d(w.at("c_proj"), y.merge_heads(), c) // (B, T, C)
+}
+
+/// The cache `name` of a layer after `new (1, H, T, D)` was written at `position`: (1, H, capacity, D).
+fn keep<'g>(w: Scope<'g>, name: &str, capacity: usize, new: Tensor<'g>, position: Tensor<'g>) -> Tensor<'g> {
+    let [b, h, _, d] = new.dims();
+    let state = w.graph().state(&format!("{}.{name} of {capacity}", w.path()), Dtype::F32, &[b, h, capacity, d]);
+    state.cache_append(new, position)
+}
+
+fn mlp<'g>(w: Scope<'g>, cfg: &Gpt2Config, x: Tensor<'g>) -> Tensor<'g> {
+    let inner = activation(conv1d(w.at("c_fc"), x, cfg.n_inner), cfg.activation_function); // (B, T, n_inner)
+    conv1d(w.at("c_proj"), inner, cfg.n_embd) // (B, T, C)
+}
+
+/// The library's `Conv1D`, an affine map whose matrix is stored (in, out).
+fn conv1d<'g>(w: Scope<'g>, x: Tensor<'g>, out: usize) -> Tensor<'g> {
+    let [_, _, features] = x.dims();
+    x.matmul(w.weight("weight", &[features, out])) + w.weight("bias", &[out])
+}
+
+fn layer_norm<'g>(w: Scope<'g>, cfg: &Gpt2Config, x: Tensor<'g>) -> Tensor<'g> {
+    let c = &[cfg.n_embd];
+    x.layer_norm(Some(w.weight("weight", c)), Some(w.weight("bias", c)), cfg.layer_norm_epsilon)
+}
