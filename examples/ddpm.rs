@@ -8,10 +8,11 @@ use std::time::Instant;
 use clap::Parser;
 use handmill::config::Config;
 use handmill::engine::{Engine, Tensors};
-use handmill::models::{self, Inputs, Loaded};
-use handmill::plan::Options;
+use handmill::models::Loaded;
+use handmill::models::generative::unet2d::UNET2D;
+use handmill::programs::Context;
 use handmill::programs::ddpm::{Ddpm, Normal};
-use handmill::{Error, HostTensor, Result, Spec};
+use handmill::{Error, HostTensor, Result};
 use image::{Rgb, RgbImage};
 use indicatif::ProgressBar;
 
@@ -28,10 +29,10 @@ struct Args {
     #[arg(long, default_value_t = 50)]
     steps: usize,
     /// Images made at once
-    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u16).range(1..=256))]
     batch: u16,
     /// Height and width; the model's without it
-    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..=2048))]
     size: Option<u16>,
     /// Seed of the noise, and of random weights
     #[arg(long, default_value_t = 0)]
@@ -56,38 +57,31 @@ fn main() {
 }
 
 fn run(args: &Args) -> Result<()> {
-    let unet = args.model.as_ref().map(|m| if m.join("unet").is_dir() { m.join("unet") } else { m.clone() });
-    let loaded = unet.as_deref().map(Loaded::open).transpose()?;
-    let small = || Config::parse("the small network", SMALL);
-    let config = loaded.as_ref().map_or_else(small, |l| Ok(l.folder.config()))?;
+    let (engine, notice) = Engine::open(&args.device)?;
+    let (context, notices) = match &args.model {
+        Some(m) => {
+            let unet = if m.join("unet").is_dir() { m.join("unet") } else { m.clone() };
+            Context::open(&Loaded::open_as(&unet, &UNET2D)?, &engine)?
+        }
+        None => (Context::random(&UNET2D, Config::parse("the small network", SMALL)?, &engine, args.seed)?, vec![]),
+    };
+    notice.iter().chain(&notices).for_each(|text| eprintln!("{text}"));
     let ddpm = args.model.as_deref().map_or_else(|| Ok(Ddpm::default()), Ddpm::open)?;
 
+    let config = &context.config;
     let [height, width] = args.size.map_or_else(|| config.pair("sample_size", [32, 32]), |s| [usize::from(s); 2]);
     let shape = [usize::from(args.batch), config.usize("in_channels", 3), height, width];
-    let specs = [("sample", Spec::f32(&shape)), ("timestep", Spec::i32(&shape[..1]))];
-    let inputs = Inputs::shapes(specs.map(|(name, spec)| (name.to_owned(), spec)));
-    let checkpoint = loaded.as_ref().map(|l| l.folder.checkpoint()).transpose()?;
-    let keys = checkpoint.as_ref().map(|c| c.tensors().iter().map(|t| t.name.clone()).collect());
-    let model = loaded.as_ref().map_or_else(|| models::named("UNet2DModel"), |l| Ok(l.model))?;
-    let graph = models::build(model, &config, &inputs, keys)?;
-    let weights = match loaded.as_ref().zip(checkpoint.as_ref()) {
-        Some((loaded, checkpoint)) => loaded.weights(checkpoint, &graph)?.0,
-        None => models::random_weights(&graph, args.seed),
+    let inputs = |x: &[f32], t: usize| {
+        let (sample, t) = (HostTensor::f32(&shape, x.to_vec()), HostTensor::i32(&shape[..1], vec![t as i32; shape[0]]));
+        Tensors::from([("sample".to_owned(), sample), ("timestep".to_owned(), t)])
     };
-
-    let (engine, notice) = Engine::open(&args.device)?;
-    notice.iter().for_each(|text| eprintln!("{text}"));
-    let session = engine.executor(weights).session(&graph, &Options::default(), None)?; // one plan for all steps
     let mut noise = Normal::new(args.seed);
     let mut x: Vec<f32> = (0..shape.iter().product()).map(|_| noise.draw() as f32).collect();
+    let session = context.session(&inputs(&x, 0))?; // one plan for all steps
     let (timesteps, mut shown) = (ddpm.timesteps(args.steps), vec![x.clone()]);
     let (bar, start) = (ProgressBar::new(timesteps.len() as u64), Instant::now());
     for (i, &t) in timesteps.iter().enumerate() {
-        let inputs = Tensors::from([
-            ("sample".to_owned(), HostTensor::f32(&shape, x.clone())),
-            ("timestep".to_owned(), HostTensor::i32(&shape[..1], vec![t as i32; shape[0]])),
-        ]);
-        let results: Tensors = session.run(&inputs)?.into_iter().collect();
+        let results: Tensors = session.run(&inputs(&x, t))?.into_iter().collect();
         ddpm.step(t, timesteps.get(i + 1).copied(), &mut x, results["sample"].as_f32()?, &mut noise);
         let passed = |i: usize| i * (SHOWN - 1) / timesteps.len();
         shown.extend((passed(i + 1) > passed(i)).then(|| x.clone()));

@@ -20,6 +20,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 
 type Outcome = Result<(), Failed>;
+type Test = fn() -> Outcome;
 type Run = fn(&Case, Option<&Arc<Device>>) -> Outcome;
 
 fn main() {
@@ -38,11 +39,7 @@ fn main() {
             let trial = Trial::test(format!("{name}{suffix}"), move || run(&case, device.as_ref()));
             trials.push(trial.with_ignored_flag(gpu && missing));
         };
-        row(
-            "/reference",
-            false,
-            Box::new(|case, _| case.run(&Engine::Reference, true).and_then(|got| case.check(&got))),
-        );
+        row("/reference", false, |case, _| case.check(&case.run(&Engine::Reference, true)?));
         row("/weights", false, |case, _| case.weights());
         row("", true, gpu);
         if !name.starts_with("layers") {
@@ -58,7 +55,7 @@ fn main() {
 }
 
 /// Tests that need no device.
-const GRAPHS: &[(&str, fn() -> Outcome)] = &[
+const GRAPHS: &[(&str, Test)] = &[
     ("parameters", parameters),
     ("refusals", refusals),
     ("layer_norm_over_axes", layer_norm_over_axes),
