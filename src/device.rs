@@ -1,46 +1,22 @@
 //! Adapters, devices and pipelines. With `run.rs` the only place that touches wgpu.
 //!
 //! wgpu reports failures in four ways: error scopes (of the calling thread), an uncaptured-error handler,
-//! a lost-device callback, and panics. Every call that can fail goes through [`Device::guarded`], which
+//! a lost-device callback, and panics. Every call that can fail goes through `Device::guarded`, which
 //! turns all four into an [`Error`].
 
-use std::cell::Cell;
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use crate::adapter::{Adapter, AdapterKind};
 use crate::check::Tol;
 use crate::error::{Error, Result};
+use crate::guard::guarded;
 use crate::shader::{Access, Entry, Module};
-
-thread_local! {
-    static IN_DRIVER: Cell<bool> = const { Cell::new(false) };
-}
-
-/// Keeps the messages of panics inside wgpu off stderr; they reach the caller as errors. For programs to
-/// call once at their start: a library does not change the panic hook by itself.
-pub fn quiet_driver_panics() {
-    let before = std::panic::take_hook();
-    std::panic::set_hook(Box::new(move |info| {
-        if !IN_DRIVER.get() {
-            before(info);
-        }
-    }));
-}
 
 /// Runs `f`, turning a panic inside it into a lost device.
 fn caught<T>(f: impl FnOnce() -> T) -> Result<T> {
-    let outer = IN_DRIVER.replace(true);
-    let result = catch_unwind(AssertUnwindSafe(f));
-    IN_DRIVER.set(outer);
-    result.map_err(|panic| {
-        let text = panic.downcast_ref::<String>().cloned();
-        let text = text.or_else(|| panic.downcast_ref::<&str>().map(|s| (*s).to_owned()));
-        let text = text.unwrap_or_else(|| "the driver failed".into());
-        Error::DeviceLost(text.lines().next().unwrap_or_default().to_owned())
-    })
+    guarded(f).map_err(|text| Error::DeviceLost(text.lines().next().unwrap_or_default().to_owned()))
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -43,9 +43,8 @@ pub struct Kernel {
     pub fusion: Fusion,
     /// `(output, input)`: the output is the input's buffer, updated in place (states only).
     pub in_place: Option<(usize, usize)>,
-    /// Index of an input that may be split by rows over several bindings; each part of a dispatch
-    /// writes only its own rows or columns ([`Call::part`]).
-    pub row_split: Option<usize>,
+    /// A weight that may be split by rows over several bindings.
+    pub row_split: Option<RowSplit>,
 }
 
 impl std::fmt::Debug for Kernel {
@@ -297,6 +296,16 @@ impl Params {
     pub fn set(&mut self, name: &'static str, value: Value) {
         self.0.insert(name, value);
     }
+}
+
+/// A weight that may be split by rows over several bindings; each part of a dispatch writes only its own rows
+/// or columns ([`Call::part`]).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RowSplit {
+    /// Its port.
+    pub port: usize,
+    /// The axis of the operand, of rank 2, that runs over the weight's rows: 1 if the kernel sees it transposed.
+    pub axis: usize,
 }
 
 /// Dtype and shape of a value.

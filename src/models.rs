@@ -162,6 +162,16 @@ impl Loaded {
         Ok(Loaded { folder, model })
     }
 
+    /// Opens a folder that must hold `model`.
+    pub fn open_as(path: &std::path::Path, model: &Model) -> Result<Loaded> {
+        let loaded = Loaded::open(path)?;
+        if loaded.model.name == model.name {
+            return Ok(loaded);
+        }
+        let message = format!("holds a {}, expected a {}", loaded.model.name, model.name);
+        Err(Error::config(path.display().to_string(), message))
+    }
+
     /// The graph for `inputs`. `keys` are the checkpoint's, when there is one.
     pub fn graph(&self, inputs: &Inputs, keys: Option<Vec<String>>) -> Result<Arc<FixedGraph>> {
         build(self.model, &self.folder.config(), inputs, keys)

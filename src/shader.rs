@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
-use naga::valid::{Capabilities, GlobalUse, ValidationFlags, Validator};
+use naga::valid::{Capabilities, GlobalUse, ModuleInfo, ValidationFlags, Validator};
 
 use crate::error::{Error, Result};
 
@@ -20,7 +20,11 @@ static BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/shaders.r
 pub struct Shaders {
     folder: Option<PathBuf>,
     modules: Mutex<HashMap<String, Arc<Module>>>,
+    specialised: Mutex<HashMap<(String, String), Arc<Entries>>>,
 }
+
+/// Entry points by name.
+pub type Entries = BTreeMap<String, Entry>;
 
 /// An expanded and reflected shader.
 #[derive(Debug)]
@@ -32,11 +36,13 @@ pub struct Module {
     /// True if it comes from the engine itself and may run without bounds checks.
     pub built_in: bool,
     /// Entry points by name.
-    pub entries: BTreeMap<String, Entry>,
+    pub entries: Arc<Entries>,
     /// Fields of the `params` uniform, and its size in bytes.
     pub params: (Vec<Field>, u32),
     /// Pipeline-overridable constants: name, and whether it has a default.
     pub overrides: Vec<(String, bool)>,
+    /// The parsed module, where sizes depend on overrides.
+    sized_by_overrides: Option<Box<(naga::Module, ModuleInfo)>>,
 }
 
 /// An entry point.
@@ -146,6 +152,22 @@ impl Shaders {
         let module = Arc::new(reflect(&shown, source, built_in)?);
         self.modules.lock().unwrap_or_else(|e| e.into_inner()).insert(name.to_owned(), module.clone());
         Ok(module)
+    }
+
+    /// The entry points of `module` under `overrides`, on which workgroup sizes may depend.
+    pub fn entries(&self, module: &Module, overrides: &[(String, f64)]) -> Result<Arc<Entries>> {
+        let Some(parsed) = &module.sized_by_overrides else { return Ok(module.entries.clone()) };
+        let key = (module.name.clone(), format!("{overrides:?}"));
+        if let Some(entries) = self.specialised.lock().unwrap_or_else(|e| e.into_inner()).get(&key) {
+            return Ok(entries.clone());
+        }
+        let constants = overrides.iter().cloned().collect();
+        let (resolved, info) =
+            naga::back::pipeline_constants::process_overrides(&parsed.0, &parsed.1, None, &constants)
+                .map_err(|e| Error::shader(&module.name, e.to_string()))?;
+        let entries = Arc::new(entry_points(&resolved, &info));
+        self.specialised.lock().unwrap_or_else(|e| e.into_inner()).insert(key, entries.clone());
+        Ok(entries)
     }
 
     fn expand(&self, name: &str) -> Result<(String, bool)> {
@@ -259,15 +281,15 @@ fn replace_word(text: &str, word: &str, by: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for line in text.lines() {
         let (code, comment) = line.split_at(line.find("//").unwrap_or(line.len()));
-        let mut rest = code;
-        while let Some(at) = rest.find(word) {
-            let before = rest[..at].chars().next_back().is_some_and(|c| is_word(c) || c == '.');
-            let after = rest[at + word.len()..].chars().next().is_some_and(is_word);
-            out.push_str(&rest[..at]);
+        let mut done = 0;
+        while let Some(at) = code[done..].find(word).map(|at| done + at) {
+            let before = code[..at].chars().next_back().is_some_and(|c| is_word(c) || c == '.');
+            let after = code[at + word.len()..].chars().next().is_some_and(is_word);
+            out.push_str(&code[done..at]);
             out.push_str(if before || after { word } else { by });
-            rest = &rest[at + word.len()..];
+            done = at + word.len();
         }
-        out.push_str(rest);
+        out.push_str(&code[done..]);
         out.push_str(comment);
         out.push('\n');
     }
@@ -275,7 +297,7 @@ fn replace_word(text: &str, word: &str, by: &str) -> String {
 }
 
 /// Parses and validates WGSL with naga.
-pub fn validate(name: &str, source: &str) -> Result<(naga::Module, naga::valid::ModuleInfo)> {
+pub fn validate(name: &str, source: &str) -> Result<(naga::Module, ModuleInfo)> {
     let module = naga::front::wgsl::parse_str(source)
         .map_err(|e| Error::shader(name, e.emit_to_string(source).trim_end().to_owned()))?;
     let mut validator = Validator::new(
@@ -295,6 +317,15 @@ fn reflect(name: &str, source: String, built_in: bool) -> Result<Module> {
             params = fields(&module, global.ty).map_err(|m| Error::shader(name, m))?;
         }
     }
+    let entries = Arc::new(entry_points(&module, &info));
+    let overrides =
+        module.overrides.iter().map(|(_, o)| (o.name.clone().unwrap_or_default(), o.init.is_some())).collect();
+    let sized = module.entry_points.iter().any(|e| e.workgroup_size_overrides.is_some());
+    let sized_by_overrides = sized.then(|| Box::new((module, info)));
+    Ok(Module { name: name.to_owned(), source, built_in, entries, params, overrides, sized_by_overrides })
+}
+
+fn entry_points(module: &naga::Module, info: &ModuleInfo) -> Entries {
     let entries = module.entry_points.iter().enumerate().map(|(i, entry)| {
         let used = info.get_entry_point(i);
         let mut bindings = vec![];
@@ -321,10 +352,7 @@ fn reflect(name: &str, source: String, built_in: bool) -> Result<Module> {
         bindings.sort_by_key(|b| b.number);
         (entry.name.clone(), Entry { workgroup: entry.workgroup_size, bindings, workgroup_bytes })
     });
-    let entries = entries.collect();
-    let overrides =
-        module.overrides.iter().map(|(_, o)| (o.name.clone().unwrap_or_default(), o.init.is_some())).collect();
-    Ok(Module { name: name.to_owned(), source, built_in, entries, params, overrides })
+    entries.collect()
 }
 
 fn fields(module: &naga::Module, ty: naga::Handle<naga::Type>) -> Result<(Vec<Field>, u32), String> {
@@ -362,6 +390,7 @@ mod tests {
         let out = unroll(text, &constants(text)).unwrap();
         assert_eq!(out.matches("a[0u]").count(), 2);
         assert!(out.contains("a[1u] += x.i * ij[0u];"), "{out}");
+        assert_eq!(replace_word("acc[c] = cc;", "c", "1u"), "acc[1u] = cc;\n");
     }
 
     #[test]

@@ -20,31 +20,26 @@ const WG = 128u;
 const BT = 32u;      // queries of a workgroup
 const BS = 64u;      // keys of a tile, and columns of a block of y
 const BK = 16u;      // dims of a step of q kᵀ, keys of a step of p v
-const BLOCKS = 4u;   // blocks of columns of a workgroup
+const MOST = 4u;     // blocks of columns of a workgroup at most
+override BLOCKS: u32;   // how many they are
 
 var<workgroup> left: array<vec4<f32>, 128>;      // (BK, BT/4) queries, then maxima and sums
 var<workgroup> right: array<vec4<f32>, 256>;     // (BK, BS/4) keys or values
 var<workgroup> weights: array<vec4<f32>, 512>;   // (BS, BT/4) exp(s − m)
 
 fn query(base: u32, t: u32, d: u32) -> f32 {
-    if (t < params.rows && d < D) { return params.scale * q[base + t * params.q_t + d * params.q_d]; }
+    if (t < params.rows && d < params.dims) { return params.scale * q[base + t * params.q_t + d * params.q_d]; }
     return 0.0;
 }
 
 fn key(base: u32, j: u32, d: u32) -> f32 {
-    if (j < params.keys && d < D) { return key_at(base + j * params.k_s + d * params.k_d); }
+    if (j < params.keys && d < params.dims) { return key_at(base + j * params.k_s + d * params.k_d); }
     return 0.0;
 }
 
 fn value(base: u32, j: u32, d: u32) -> f32 {
-    if (j < params.keys && d < DV) { return value_at(base + j * params.v_s + d * params.v_d); }
+    if (j < params.keys && d < params.columns) { return value_at(base + j * params.v_s + d * params.v_d); }
     return 0.0;
-}
-
-fn largest(s: vec4<f32>) -> f32 { return max(max(s.x, s.y), max(s.z, s.w)); }
-
-fn weight(s: vec4<f32>, m: f32) -> vec4<f32> {
-    return select(vec4(0.0), exp2(s - m), s > vec4(MASKED));
 }
 
 @compute @workgroup_size(WG)
@@ -57,8 +52,8 @@ fn attention(
     let t0 = place % params.tiles * BT;
     let h = place / params.tiles % params.heads;
     let b = place / params.tiles / params.heads % params.batch;
-    let d0 = place / params.tiles / params.heads / params.batch * BLOCKS * BS;   // first column of y
-    if (d0 >= DV) { return; }   // uniform: place is the same in the whole workgroup
+    let d0 = place / params.tiles / params.heads / params.batch * MOST * BS;   // first column of y
+    if (d0 >= params.columns) { return; }   // uniform: place is the same in the whole workgroup
     let q_base = params.q_offset + b * params.q_b + h * params.q_h;
     let k_base = params.k_offset + b * params.k_b + h / params.group * params.k_h;
     let v_base = params.v_offset + b * params.v_b + h / params.group * params.v_h;
@@ -72,7 +67,7 @@ fn attention(
     let end = visible(min(t0 + BT, params.rows) - 1u);
     for (var j0 = 0u; j0 < end; j0 += BS) {
         var s = array<vec4<f32>, 4>();   // queries × keys
-        for (var dim = 0u; dim < D; dim += BK) {
+        for (var dim = 0u; dim < params.dims; dim += BK) {
             let d = dim + tx;
             workgroupBarrier();
             left[tx * 8u + ty] =
@@ -83,25 +78,22 @@ fn attention(
                     vec4(key(k_base, j, d), key(k_base, j + 1u, d), key(k_base, j + 2u, d), key(k_base, j + 3u, d));
             }
             workgroupBarrier();
-            // @unroll
-            for (var i = 0u; i < BK; i++) {
-                let a = left[i * 8u + ty];
-                let c = right[i * 16u + tx];
-                s[0] += a.x * c; s[1] += a.y * c; s[2] += a.z * c; s[3] += a.w * c;
+            for (var four = 0u; four < BK; four += 4u) {
+                // @unroll
+                for (var i = 0u; i < 4u; i++) {
+                    let a = left[(four + i) * 8u + ty];
+                    let c = right[(four + i) * 16u + tx];
+                    s[0] += a.x * c; s[1] += a.y * c; s[2] += a.z * c; s[3] += a.w * c;
+                }
             }
         }
 
         // @unroll
-        for (var r = 0u; r < 4u; r++) {
-            let j = j0 + 4u * tx;
-            s[r] = vec4(score(s[r].x, b, h, t + r, j), score(s[r].y, b, h, t + r, j + 1u),
-                score(s[r].z, b, h, t + r, j + 2u), score(s[r].w, b, h, t + r, j + 3u));
-        }
+        for (var r = 0u; r < 4u; r++) { s[r] = score(s[r], b, h, t + r, j0 + 4u * tx); }
         workgroupBarrier();
         left[tx * 8u + ty] = vec4(largest(s[0]), largest(s[1]), largest(s[2]), largest(s[3]));
         workgroupBarrier();
         let before = m;
-        // @unroll
         for (var i = 0u; i < 16u; i++) { m = max(m, left[i * 8u + ty]); }
         let p = mat4x4(weight(s[0], m.x), weight(s[1], m.y), weight(s[2], m.z), weight(s[3], m.w));
         let shrink = exp2(before - m);
@@ -110,12 +102,15 @@ fn attention(
         // @unroll
         for (var i = 0u; i < 4u; i++) {
             weights[(4u * tx + i) * 8u + ty] = by_key[i];
-            o[4u * i] *= shrink.x; o[4u * i + 1u] *= shrink.y; o[4u * i + 2u] *= shrink.z; o[4u * i + 3u] *= shrink.w;
+            // @unroll
+            for (var block = 0u; block < MOST; block++) {
+                if (block < BLOCKS) { o[4u * block + i] *= shrink[i]; }
+            }
         }
 
         // @unroll
-        for (var block = 0u; block < BLOCKS; block++) {
-            if (d0 + block * BS < DV) {
+        for (var block = 0u; block < MOST; block++) {
+            if (block < BLOCKS) {
                 for (var j1 = 0u; j1 < BS; j1 += BK) {
                     workgroupBarrier();
                     for (var half = 0u; half < 16u; half += 8u) {
@@ -125,12 +120,14 @@ fn attention(
                             value(v_base, j, d + 2u), value(v_base, j, d + 3u));
                     }
                     workgroupBarrier();
-                    // @unroll
-                    for (var i = 0u; i < BK; i++) {
-                        let a = weights[(j1 + i) * 8u + ty];
-                        let c = right[i * 16u + tx];
-                        o[4u * block] += a.x * c; o[4u * block + 1u] += a.y * c;
-                        o[4u * block + 2u] += a.z * c; o[4u * block + 3u] += a.w * c;
+                    for (var four = 0u; four < BK; four += 4u) {
+                        // @unroll
+                        for (var i = 0u; i < 4u; i++) {
+                            let a = weights[(j1 + four + i) * 8u + ty];
+                            let c = right[(four + i) * 16u + tx];
+                            o[4u * block] += a.x * c; o[4u * block + 1u] += a.y * c;
+                            o[4u * block + 2u] += a.z * c; o[4u * block + 3u] += a.w * c;
+                        }
                     }
                 }
             }
@@ -146,14 +143,17 @@ fn attention(
     for (var r = 0u; r < 4u; r++) {
         if (t + r < params.rows) {
             if (tx == 0u && d0 == 0u) { lse[(b * params.heads + h) * params.rows + t + r] = log_sum(m[r], l[r]); }
-            let row = ((b * params.rows + t + r) * params.heads + h) * DV;
+            let row = ((b * params.rows + t + r) * params.heads + h) * params.columns;
             let share = select(0.0, 1.0 / l[r], l[r] > 0.0);
             // @unroll
-            for (var block = 0u; block < BLOCKS; block++) {
-                // @unroll
-                for (var i = 0u; i < 4u; i++) {
-                    let d = d0 + block * BS + 4u * tx + i;
-                    if (d < DV) { y[row + d] = share * o[4u * block + r][i]; }
+            for (var block = 0u; block < MOST; block++) {
+                if (block < BLOCKS) {
+                    let d = d0 + block * BS + 4u * tx;
+                    let v4 = share * o[4u * block + r];
+                    if (d < params.columns) { y[row + d] = v4.x; }
+                    if (d + 1u < params.columns) { y[row + d + 1u] = v4.y; }
+                    if (d + 2u < params.columns) { y[row + d + 2u] = v4.z; }
+                    if (d + 3u < params.columns) { y[row + d + 3u] = v4.w; }
                 }
             }
         }

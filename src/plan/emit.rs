@@ -172,14 +172,21 @@ impl Emitter<'_> {
 
     /// Rows of the weight at the kernel's split port, where it is too large for one binding.
     fn parts(&mut self, op: usize) -> Result<Vec<Option<(Part, Place)>>> {
-        let split = self.ops[op].call.kernel.row_split;
-        let Some(value) = split.and_then(|p| self.ops[op].inputs[p]) else { return Ok(vec![None]) };
+        let Some(split) = self.ops[op].call.kernel.row_split else { return Ok(vec![None]) };
+        let Some(value) = self.ops[op].inputs[split.port] else { return Ok(vec![None]) };
         let spec = self.spec(value).clone();
         let max = self.adapter.max_binding.min(self.adapter.max_buffer);
         let Some(Source::Weight(key)) = self.draft.graph.values.get(value).map(|v| v.source.clone()) else {
             return Ok(vec![None]);
         };
         if spec.bytes() <= max {
+            return Ok(vec![None]);
+        }
+        // The kernel must see all of the weight, its rows along the axis that the parts divide.
+        let layout = &self.ops[op].call.input(split.port).layout;
+        let [rows, columns] = spec.shape[..] else { return Ok(vec![None]) };
+        let seen = if split.axis == 0 { [columns, 1] } else { [1, columns] };
+        if layout.offset != 0 || layout.strides != seen || layout.shape[split.axis] != rows {
             return Ok(vec![None]);
         }
         if !self.memory.parts.contains_key(&value) {
@@ -456,9 +463,10 @@ impl Emitter<'_> {
             call.part = part.map(|(part, _)| part);
             let module = self.options.shaders.module(op.variant().shader)?;
             let scalars = (call.kernel.scalars)(&call).extend((op.variant().scalars)(&call));
+            let overrides = overrides(&module, &call, &scalars)?;
+            let entries = self.options.shaders.entries(&module, &overrides)?;
             for s in op.variant().steps {
-                let entry = module
-                    .entries
+                let entry = entries
                     .get(s.entry)
                     .ok_or_else(|| Error::shader(&module.name, format!("no entry point '{}'", s.entry)))?;
                 self.check_entry(&op, entry)?;
@@ -472,8 +480,7 @@ impl Emitter<'_> {
                     bindings.push(Bound { name: b.name.clone(), number: b.number, access: b.access, place });
                 }
                 no_aliases(&op, &bindings)?;
-                let params = pack(&module, &scalars)?;
-                let overrides = overrides(&module, &call, &scalars)?;
+                let (params, overrides) = (pack(&module, &scalars)?, overrides.clone());
                 self.dispatches.push(Dispatch { op: i, entry: s.entry, grid, bindings, params, overrides, step });
             }
         }
@@ -500,7 +507,7 @@ impl Emitter<'_> {
                     format!("'{name}' is an input and must be var<storage, read>"),
                 ));
             }
-            if kernel.row_split == Some(port)
+            if kernel.row_split.is_some_and(|s| s.port == port)
                 && let Some(place) = part
             {
                 return Ok(place);

@@ -51,7 +51,6 @@ pub enum Outcome {
 }
 
 fn main() -> ExitCode {
-    handmill::device::quiet_driver_panics();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {

@@ -99,21 +99,6 @@ impl ModelArgs {
         if self.random.is_some() { Ok(None) } else { loaded.folder.checkpoint().map(Some) }
     }
 
-    /// The model with its weights on `engine`.
-    pub fn context(&self, loaded: &Loaded, engine: &Engine) -> Result<Context> {
-        let mut context = match self.random {
-            Some(seed) => Context::random(loaded.model, loaded.folder.config(), engine, seed)?,
-            None => {
-                let (context, notices) = Context::open(loaded, engine)?;
-                notices.iter().for_each(|text| notice(text));
-                context
-            }
-        };
-        context.options = self.options()?;
-        context.limits = self.limits()?;
-        Ok(context)
-    }
-
     /// The graph for `inputs`, with its weights.
     pub fn graph(&self, loaded: &Loaded, inputs: &Inputs) -> Result<(Arc<FixedGraph>, Arc<Weights>)> {
         let checkpoint = self.checkpoint(loaded)?;
@@ -128,6 +113,24 @@ impl ModelArgs {
             }
         };
         Ok((graph, weights))
+    }
+
+    /// The model with its weights on `engine`, ready for `inputs`.
+    pub fn context(&self, loaded: &Loaded, engine: &Engine, inputs: &Tensors) -> Result<Context> {
+        let checkpoint = self.checkpoint(loaded)?;
+        let keys = checkpoint.map(|c| c.tensors().iter().map(|t| t.name.clone()).collect());
+        let inputs = loaded.model.graph_inputs(inputs);
+        let shapes = if inputs.is_empty() { Inputs::defaults() } else { Inputs::of(&inputs) };
+        let (_, weights) = self.graph(loaded, &shapes)?;
+        Ok(Context {
+            model: loaded.model,
+            config: loaded.folder.config(),
+            generation: loaded.folder.generation(),
+            keys,
+            executor: engine.executor(weights),
+            options: self.options()?,
+            limits: self.limits()?,
+        })
     }
 }
 

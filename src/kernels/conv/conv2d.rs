@@ -83,7 +83,7 @@ const VEC4: Variant = Variant {
         let s = sizes(c);
         let reach = s.kernel[1] as i64 - 1 - s.before[1] as i64;
         let unit = s.o / s.groups > 2 && s.stride[1] == 1 && s.dilation[1] == 1 && s.kernel[1] <= 5;
-        unit && s.input[1] % 4 == 0 && s.before[1] <= 4 && reach <= 4
+        unit && s.input[1].is_multiple_of(4) && s.before[1] <= 4 && reach <= 4
     },
     steps: &[
         Step { entry: "conv2d_vec4_pack", grid: |c| Grid::Threads(packed(&sizes(c)) as u64), loops: |_| 0 },
@@ -101,7 +101,6 @@ const VEC4: Variant = Variant {
         let s = sizes(c);
         Scalars::new().set("QUADS", quads(&s)).set("KW", s.kernel[1]).set("PAD", s.before[1])
     },
-    ..Variant::BASE
 };
 
 const TILED: Variant = Variant {

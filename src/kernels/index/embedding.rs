@@ -2,7 +2,7 @@
 
 use crate::check;
 use crate::graph::Tensor;
-use crate::kernel::{Call, Grid, Kernel, Part, Port, Scalars, Spec, Step, Variant, Work};
+use crate::kernel::{Call, Grid, Kernel, Part, Port, RowSplit, Scalars, Spec, Step, Variant, Work};
 use crate::shape::Dims;
 
 const IDS: usize = 0;
@@ -31,7 +31,7 @@ pub static EMBEDDING: Kernel = Kernel {
     work: |c| Work { flops: 0, bytes: 2 * c.outputs[0].bytes() + c.spec(IDS).bytes() },
     reference: |r| vec![kernels_ref::index::embedding(r.f64(IDS), r.f64(W), r.shape(W)[1])],
     bound: |_, y| check::exact(y),
-    row_split: Some(W),
+    row_split: Some(RowSplit { port: W, axis: 0 }),
     ..Kernel::BASE
 };
 

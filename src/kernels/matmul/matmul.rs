@@ -3,7 +3,9 @@
 use super::epilogue;
 use crate::adapter::{Adapter, AdapterKind};
 use crate::graph::Tensor;
-use crate::kernel::{Call, Epilogue, Fusion, Grid, Kernel, Part, Port, Ref, Role, Scalars, Spec, Step, Variant, Work};
+use crate::kernel::{
+    Call, Epilogue, Fusion, Grid, Kernel, Part, Port, Ref, Role, RowSplit, Scalars, Spec, Step, Variant, Work,
+};
 use crate::shape::{Dims, Layout, broadcast};
 use crate::tensor::Dtype;
 
@@ -46,7 +48,7 @@ pub static MATMUL: Kernel = Kernel {
         vec![epilogue::bound(r, &EPILOGUE, &product(r, |v| v), &sizes, r.shape(A)[r.shape(A).len() - 1], 1)]
     },
     fusion: Fusion { role: Role::None, epilogue: Some(EPILOGUE) },
-    row_split: Some(W),
+    row_split: Some(RowSplit { port: W, axis: 1 }),
     ..Kernel::BASE
 };
 
@@ -213,12 +215,12 @@ impl Problem {
     fn vectors(&self, c: &Call) -> bool {
         let even = |by: usize, strides: &[usize], l: &Layout| {
             let moves = l.shape.iter().zip(&l.strides).filter(|(n, _)| **n != 1).map(|(_, s)| s);
-            strides.iter().chain(moves).chain([&l.offset]).all(|s| s % by == 0)
+            strides.iter().chain(moves).chain([&l.offset]).all(|s| s.is_multiple_of(by))
         };
         let by = if c.input(W).dtype == Dtype::F16 { 8 } else { 4 };
-        let a = self.a[1] == 1 && self.k % 4 == 0 && even(4, &self.a[..1], &self.batch[0]);
-        let along_k = self.w[0] == 1 && self.k % by == 0 && even(by, &self.w[1..], &self.batch[1]);
-        let along_n = self.w[1] == 1 && self.columns % by == 0 && even(by, &self.w[..1], &self.batch[1]);
+        let a = self.a[1] == 1 && self.k.is_multiple_of(4) && even(4, &self.a[..1], &self.batch[0]);
+        let along_k = self.w[0] == 1 && self.k.is_multiple_of(by) && even(by, &self.w[1..], &self.batch[1]);
+        let along_n = self.w[1] == 1 && self.columns.is_multiple_of(by) && even(by, &self.w[..1], &self.batch[1]);
         a && (along_k || (along_n && self.w[0] != 1))
     }
 }

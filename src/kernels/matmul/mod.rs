@@ -3,6 +3,7 @@
 use crate::kernel::Kernel;
 
 pub mod epilogue;
+#[allow(clippy::module_inception)] // the family has the name of its one kernel
 pub mod matmul;
 
 /// Every kernel of this family.
