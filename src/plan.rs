@@ -17,9 +17,11 @@ use crate::shader::{Access, Shaders};
 use crate::tensor::Dtype;
 
 mod assign;
+mod bind;
 mod emit;
 mod fuse;
 mod live;
+mod scan;
 
 /// Choices about a plan.
 #[derive(Debug, Clone)]
