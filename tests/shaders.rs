@@ -334,7 +334,8 @@ fn fixtures() -> Vec<PathBuf> {
 fn entry_points_stay_within_the_limits_of_webgpu() {
     let mut found = vec![];
     for name in names() {
-        for (entry, reflected) in &module(name).entries {
+        let module = module(name);
+        for (entry, reflected) in module.entries.iter() {
             let buffers = reflected.bindings.iter().filter(|b| b.access != Access::Uniform).count();
             if buffers > STORAGE_BUFFERS {
                 found.push(format!("{name}, {entry}: {buffers} storage buffers"));
