@@ -11,6 +11,9 @@ use crate::check::Tol;
 use crate::shape::Layout;
 use crate::tensor::Dtype;
 
+/// Bounds of every element of every output, from the inputs and the reference's outputs.
+pub type BoundRule = fn(&Ref, &[Vec<f64>]) -> Vec<Vec<f64>>;
+
 /// One operation: one name in four places (shader, this value, reference function, test rows).
 pub struct Kernel {
     /// The name: entry point, reference function, test prefix, bench prefix, timestamp label.
@@ -36,7 +39,7 @@ pub struct Kernel {
     /// The reference in f64: one vector per output.
     pub reference: fn(&Ref) -> Vec<Vec<f64>>,
     /// The largest allowed `|y − r|` of every element of every output (`RELIABILITY.md` 4.3).
-    pub bound: fn(&Ref, &[Vec<f64>]) -> Vec<Vec<f64>>,
+    pub bound: BoundRule,
     /// The gradient rule.
     pub backward: Backward,
     /// What the planner may do with it.
@@ -605,6 +608,9 @@ pub struct Variant {
     pub applies: fn(&Call, &Adapter) -> bool,
     /// Dispatches, in order.
     pub steps: &'static [Step],
+    /// Entries of the first steps, which write scratch from weights alone: where the inputs they read are
+    /// weights, they run once when the weights are loaded, and their scratch stays.
+    pub pack: &'static [&'static str],
     /// Buffers between the steps, by binding name.
     pub scratch: &'static [Scratch],
     /// Scalars beyond the kernel's own (tile counts, split factors).
@@ -613,8 +619,15 @@ pub struct Variant {
 
 impl Variant {
     /// Defaults: plain, applies always, one scratchless step to be given.
-    pub const BASE: Variant =
-        Variant { how: "", shader: "", applies: |_, _| true, steps: &[], scratch: &[], scalars: |_| Scalars::new() };
+    pub const BASE: Variant = Variant {
+        how: "",
+        shader: "",
+        applies: |_, _| true,
+        steps: &[],
+        pack: &[],
+        scratch: &[],
+        scalars: |_| Scalars::new(),
+    };
 
     /// True if it applies and no invocation loops longer than the adapter allows.
     pub fn fits(&self, call: &Call, adapter: &Adapter) -> bool {

@@ -18,6 +18,7 @@ pub(super) fn emit(mut draft: Draft, adapter: &Adapter, options: &Options) -> Re
     let mut emitter = Emitter {
         last: last_uses(&draft, &ops),
         memory: Assigner::new(options.guard, options.reuse),
+        packing: vec![],
         dispatches: vec![],
         scratch: HashMap::new(),
         step_places: HashMap::new(),
@@ -84,6 +85,7 @@ struct Emitter<'a> {
     ops: Vec<Op>,
     last: HashMap<ValueId, usize>,
     memory: Assigner,
+    packing: Vec<Dispatch>,
     dispatches: Vec<Dispatch>,
     /// Scratch places of the operation being emitted.
     scratch: HashMap<&'static str, Place>,
@@ -134,7 +136,7 @@ impl Emitter<'_> {
     }
 
     /// The place of a value nobody writes in this plan: input, weight, state, constant or fold.
-    fn source_place(&mut self, value: ValueId, op: usize) -> Result<Place> {
+    fn source_place(&mut self, value: ValueId) -> Result<Place> {
         if let Some(place) = self.memory.places.get(&value) {
             return Ok(*place);
         }
@@ -147,7 +149,7 @@ impl Emitter<'_> {
             Some(Source::State(name)) => BufferKind::State(name),
             Some(Source::Constant(_)) => BufferKind::Constant(value),
             Some(Source::Updated { before, .. }) => {
-                let place = self.source_place(self.draft.resolve(before), op)?;
+                let place = self.source_place(self.draft.resolve(before))?;
                 self.memory.places.insert(value, place);
                 return Ok(place);
             }
@@ -228,7 +230,7 @@ impl Emitter<'_> {
         let op = self.ops[i].clone();
         for (o, &value) in op.outputs.iter().enumerate() {
             if op.call.kernel.in_place.is_some_and(|(output, _)| output == o) {
-                self.source_place(value, i)?;
+                self.source_place(value)?;
             } else if !self.memory.places.contains_key(&value) {
                 let bytes = self.spec(value).bytes();
                 self.fits(bytes, &format!("{} ({})", op.label(), op.at))?;
@@ -240,10 +242,33 @@ impl Emitter<'_> {
         for s in op.variant().scratch {
             let bytes = (s.spec)(&op.call).bytes();
             self.fits(bytes, &op.label())?;
-            let place = self.memory.slot(bytes);
+            let place = if self.packs(i, s.name)? {
+                self.memory.buffer(BufferKind::Packed, (s.spec)(&op.call), bytes + self.options.guard)
+            } else {
+                self.memory.slot(bytes)
+            };
             self.scratch.insert(s.name, place);
         }
         Ok(())
+    }
+
+    /// True if the scratch buffer `name` of operation `i` is filled from weights alone, by packing steps.
+    fn packs(&self, i: usize, name: &str) -> Result<bool> {
+        let op = &self.ops[i];
+        if op.variant().pack.is_empty() {
+            return Ok(false);
+        }
+        let module = self.options.shaders.module(op.variant().shader)?;
+        let packing = op.variant().pack.iter().filter_map(|entry| module.entries.get(*entry));
+        let bindings: Vec<_> = packing.flat_map(|e| &e.bindings).collect();
+        let is_weight = |value: ValueId| match self.draft.graph.values.get(value).map(|v| &v.source) {
+            Some(Source::Weight(_) | Source::Constant(_)) => true,
+            Some(_) => false,
+            None => self.draft.folded.contains_key(&value),
+        };
+        let weights =
+            bindings.iter().filter_map(|b| op.call.kernel.port(&b.name)).all(|p| op.inputs[p].is_none_or(is_weight));
+        Ok(weights && bindings.iter().any(|b| b.name == name && b.access == Access::ReadWrite))
     }
 
     /// Frees the slots of values that operation `i` read or wrote last, where `now` is the operation being
@@ -274,7 +299,7 @@ impl Emitter<'_> {
         for &(whole, slice) in &info.slices {
             let whole = resolve(&self.draft, whole);
             let (step, dtype) = (self.spec(slice).clone(), self.spec(slice).dtype);
-            let mut place = self.source_place(whole, start)?;
+            let mut place = self.source_place(whole)?;
             if pitch(&step) != step.bytes() || step.dtype.size() != 4 {
                 let words = (pitch(&step) / 4) as usize;
                 let padded = self.draft.new_value(dtype, &[info.steps, words]);
@@ -287,7 +312,7 @@ impl Emitter<'_> {
         }
         let mut carries = vec![];
         for c in &info.carries {
-            let initial = self.source_place(resolve(&self.draft, c.initial), start)?;
+            let initial = self.source_place(resolve(&self.draft, c.initial))?;
             let bytes = self.spec(c.current).bytes();
             // Two take turns; where every value is to stay readable, each step has its own.
             let count = if self.options.reuse { 2 } else { info.steps + 1 };
@@ -417,11 +442,8 @@ impl Emitter<'_> {
     /// Places of its own, in this step, for what operation `i` of a scan's body writes.
     fn fresh_places(&mut self, i: usize, at: &mut StepPlaces) -> Result<()> {
         for value in self.ops[i].outputs.clone() {
-            if !at.contains_key(&value) {
-                let bytes = self.spec(value).bytes();
-                let place = self.memory.slot(bytes);
-                at.insert(value, place);
-            }
+            let bytes = self.spec(value).bytes();
+            at.entry(value).or_insert_with(|| self.memory.slot(bytes));
         }
         Ok(())
     }
@@ -481,7 +503,15 @@ impl Emitter<'_> {
                 }
                 no_aliases(&op, &bindings)?;
                 let (params, overrides) = (pack(&module, &scalars)?, overrides.clone());
-                self.dispatches.push(Dispatch { op: i, entry: s.entry, grid, bindings, params, overrides, step });
+                let written = |b: &&Bound| b.access == Access::ReadWrite;
+                let kind = |b: &Bound| b.place.map(|p| &self.memory.buffers[p.buffer].kind);
+                let packing = bindings.iter().filter(written).all(|b| kind(b) == Some(&BufferKind::Packed));
+                let dispatch = Dispatch { op: i, entry: s.entry, grid, bindings, params, overrides, step };
+                if !packing {
+                    self.dispatches.push(dispatch);
+                } else if step.is_none_or(|s| s == 0) {
+                    self.packing.push(dispatch);
+                }
             }
         }
         Ok(())
@@ -515,7 +545,7 @@ impl Emitter<'_> {
             return match op.inputs[port] {
                 Some(value) => match at.get(&value) {
                     Some(place) => Ok(*place),
-                    None => self.source_place(value, i),
+                    None => self.source_place(value),
                 },
                 None => Ok(self.absent()),
             };
@@ -574,6 +604,7 @@ impl Emitter<'_> {
             adapter: self.adapter.clone(),
             graph: self.draft.graph,
             ops: self.ops,
+            packing: self.packing,
             dispatches: self.dispatches,
             buffers: self.memory.buffers,
             folds: self.draft.folds,
