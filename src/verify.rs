@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::adapter::Adapter;
 use crate::check::{self, Report, Tol};
 use crate::engine::Tensors;
 use crate::error::Result;
@@ -80,8 +81,22 @@ pub fn verify(
     inputs: &Tensors,
     options: &Options,
 ) -> Result<Verification> {
+    verify_within(store.device().adapter(), store, graph, inputs, options)
+}
+
+/// As [`verify`], with the plan that `adapter` gets: the store's own, or that within smaller limits.
+///
+/// # Errors
+/// Whatever is wrong with the plan, the inputs or the device
+pub fn verify_within(
+    adapter: &Adapter,
+    store: &Arc<Store>,
+    graph: &Arc<FixedGraph>,
+    inputs: &Tensors,
+    options: &Options,
+) -> Result<Verification> {
     let options = Options { reuse: false, ..options.clone() };
-    let plan = Arc::new(Plan::with(graph, store.device().adapter(), &options)?);
+    let plan = Arc::new(Plan::with(graph, adapter, &options)?);
     let runner = Runner::with(store, &plan, Checks::Earned)?;
     inputs.iter().try_for_each(|(name, tensor)| runner.upload(name, tensor))?;
     let mut check = Lockstep {
