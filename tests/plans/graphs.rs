@@ -126,7 +126,7 @@ fn two_results_of_one_name_are_an_error() {
         g.output("y", x.exp());
         g.output("y", x.tanh());
     });
-    assert!(matches!(Graph::new().build(), Ok(_)) && text.contains("the name 'y' is used twice"), "{text}");
+    assert!(text.contains("the name 'y' is used twice"), "{text}");
 }
 
 #[test]
