@@ -102,7 +102,7 @@ fn note(line: impl Display) {
 
 /// One entry point with its overrides resolved: `WG` as large as it gets, flags true, all else 1.
 fn resolved(name: &str, entry: &str) -> Result<(naga::Module, naga::valid::ModuleInfo), String> {
-    let (parsed, info) = validate(name, &module(name).source).map_err(|e| e.to_string())?;
+    let (parsed, info) = validate(name, &module(name).source, &[]).map_err(|e| e.to_string())?;
     let missing = parsed.overrides.iter().filter(|(_, o)| o.init.is_none()).filter_map(|(_, o)| o.name.clone());
     let constants: PipelineConstants =
         missing.map(|name| if name == "WG" { (name, WG) } else { (name, 1.0) }).collect();
@@ -421,7 +421,7 @@ fn planted_faults_are_found() {
         assert_eq!(header(line), None, "{line}");
     }
     let broken = "@compute @workgroup_size(1) fn broken() { let x: u32 = 1.5; }";
-    assert!(validate("broken", broken).is_err());
+    assert!(validate("broken", broken, &[]).is_err());
     assert!(
         resolved("norm/layer_norm", "no_such_entry").is_err() || {
             let (module, _) = resolved("norm/layer_norm", "no_such_entry").expect("checked");
