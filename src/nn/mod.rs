@@ -1,5 +1,9 @@
 //! Compositions without a shader of their own, under the names their checkpoints use.
 
+mod additive_attention;
 mod linear;
+mod recurrent;
 
+pub use additive_attention::AdditiveAttention;
 pub use linear::linear;
+pub use recurrent::{Cell, CellWeights, Recurrent};
