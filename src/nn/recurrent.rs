@@ -93,15 +93,17 @@ impl<'g> CellWeights<'g> {
             Cell::RnnTanh => vec![(u + a).tanh()],
             Cell::RnnRelu => vec![(u + a).relu()],
             Cell::Lstm => {
-                let [i, f, g, o] = (u + a).split(-1, [size; 4]);
-                let c = f.sigmoid() * state[1] + i.sigmoid() * g.tanh();
-                let h = o.sigmoid() * c.tanh();
+                let gates = u + a; // (B, 4H)
+                let [i, f, _, o] = gates.sigmoid().split(-1, [size; 4]);
+                let g = gates.slice(-1, 2 * size, size).tanh();
+                let c = f * state[1] + i * g;
+                let h = o * c.tanh();
                 vec![self.hr.map_or(h, |w| h.matmul_t(w)), c]
             }
             Cell::Gru => {
-                let [a_r, a_z, a_n] = a.split(-1, [size; 3]);
-                let [u_r, u_z, u_n] = u.split(-1, [size; 3]);
-                let (r, z) = ((a_r + u_r).sigmoid(), (a_z + u_z).sigmoid());
+                let [a_rz, a_n] = a.split(-1, [2 * size, size]);
+                let [u_rz, u_n] = u.split(-1, [2 * size, size]);
+                let [r, z] = (a_rz + u_rz).sigmoid().split(-1, [size; 2]);
                 let n = (a_n + r * u_n).tanh();
                 vec![(1.0 - z) * n + z * h]
             }
