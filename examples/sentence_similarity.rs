@@ -8,9 +8,9 @@
 use std::path::PathBuf;
 
 use clap::Parser;
-use handmill::Result;
 use handmill::config::Config;
 use handmill::engine::{Engine, Tensors};
+use handmill::error::{Error, Result};
 use handmill::folder::hub_cache;
 use handmill::models::Loaded;
 use handmill::models::transformers::bert::BERT;
@@ -60,6 +60,9 @@ fn run(args: &Args) -> Result<()> {
     let longest = context.config.usize("max_position_embeddings", 512);
     let mut batch = args.sentences.iter().map(|s| encode(tokenizer.as_ref(), s)).collect::<Result<Vec<_>>>()?;
     batch.iter_mut().for_each(|ids| ids.truncate(longest));
+    if let Some(empty) = batch.iter().position(Vec::is_empty) {
+        return Err(Error::config(format!("sentence {}", empty + 1), "has no tokens"));
+    }
     let vectors = embed(&context, &batch)?;
     for (a, sentence) in vectors.iter().zip(&args.sentences) {
         for b in &vectors {

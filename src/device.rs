@@ -6,8 +6,10 @@
 
 use std::collections::HashMap;
 use std::fmt;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use crate::adapter::{Adapter, AdapterKind};
 use crate::check::Tol;
@@ -16,12 +18,42 @@ use crate::file::excerpt;
 use crate::guard::guarded;
 use crate::shader::{Access, Entry, Module};
 
-/// Runs `f`, turning a panic inside it into a lost device.
-fn caught<T>(f: impl FnOnce() -> T) -> Result<T> {
-    guarded(f).map_err(|text| Error::DeviceLost(text.lines().next().unwrap_or_default().to_owned()))
+/// How long a submission may take, unless `HANDMILL_TIMEOUT` (seconds, 0 for ever) says otherwise. Drivers
+/// of real GPUs give up much earlier; a large model on a software adapter needs minutes.
+const TIMEOUT: Duration = Duration::from_secs(600);
+
+/// Uploads wait in memory of the driver until the next submission; beyond this many bytes they are sent.
+const MAX_PENDING_UPLOADS: u64 = 64 << 20;
+
+/// Runs `f`; a panic becomes the first line of its message.
+fn caught<T>(f: impl FnOnce() -> T) -> Result<T, String> {
+    guarded(f).map_err(|text| text.lines().next().unwrap_or_default().to_owned())
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+/// Objects of the driver, dropped without a panic: those of a lost device may raise one.
+pub(crate) struct Owned<T>(Option<T>);
+
+impl<T> Owned<T> {
+    pub(crate) fn new(value: T) -> Owned<T> {
+        Owned(Some(value))
+    }
+}
+
+impl<T> Deref for Owned<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        self.0.as_ref().expect("bug: only drop takes the value")
+    }
+}
+
+impl<T> Drop for Owned<T> {
+    fn drop(&mut self) {
+        let value = self.0.take();
+        let _ = caught(|| drop(value));
+    }
+}
+
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
@@ -85,12 +117,12 @@ impl fmt::Display for Select {
 }
 
 fn instance() -> Result<wgpu::Instance> {
-    caught(|| wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle()))
+    caught(|| wgpu::Instance::new(wgpu::InstanceDescriptor::new_without_display_handle())).map_err(Error::Adapter)
 }
 
 fn found(instance: &wgpu::Instance) -> Result<Vec<wgpu::Adapter>> {
     let backends = wgpu::Backends::VULKAN | wgpu::Backends::METAL | wgpu::Backends::DX12;
-    caught(|| pollster::block_on(instance.enumerate_adapters(backends)))
+    caught(|| pollster::block_on(instance.enumerate_adapters(backends))).map_err(Error::Adapter)
 }
 
 /// Every adapter, in the order of their numbers.
@@ -154,14 +186,20 @@ struct PipelineKey {
     checked: bool,
 }
 
+/// A pipeline, once compiled; its lock is held meanwhile, so that threads do not compile it twice.
+type PipelineCell = Arc<Mutex<Option<Arc<Pipeline>>>>;
+
 /// An open adapter. Shared by runners and threads.
 pub struct Device {
-    pub(crate) raw: wgpu::Device,
-    pub(crate) queue: wgpu::Queue,
+    // Dropped in this order.
+    pipelines: Owned<Mutex<HashMap<PipelineKey, PipelineCell>>>,
+    pub(crate) queue: Owned<wgpu::Queue>,
+    pub(crate) raw: Owned<wgpu::Device>,
     adapter: Adapter,
     lost: Arc<Mutex<Option<String>>>,
     uncaptured: Arc<Mutex<Option<String>>>,
-    pipelines: Mutex<HashMap<PipelineKey, Arc<Pipeline>>>,
+    timeout: Mutex<Option<Duration>>,
+    pending_uploads: AtomicU64,
     pub(crate) counters: Counters,
 }
 
@@ -195,7 +233,8 @@ impl Device {
             ..Default::default()
         };
         let profile = profile(adapter);
-        let opened = caught(|| pollster::block_on(adapter.request_device(&descriptor)))?;
+        let opened = caught(|| pollster::block_on(adapter.request_device(&descriptor)));
+        let opened = opened.and_then(|opened| opened.map_err(|e| e.to_string()));
         let (raw, queue) = opened.map_err(|e| Error::Adapter(format!("{} cannot be opened: {e}", profile.name)))?;
         let lost = Arc::new(Mutex::new(None));
         let on_lost = lost.clone();
@@ -207,8 +246,24 @@ impl Device {
         raw.on_uncaptured_error(Arc::new(move |e: wgpu::Error| {
             lock(&on_error).get_or_insert(e.to_string());
         }));
-        let (pipelines, counters) = (Mutex::default(), Counters::default());
-        Ok(Arc::new(Device { raw, queue, adapter: profile, lost, uncaptured, pipelines, counters }))
+        Ok(Arc::new(Device {
+            pipelines: Owned::new(Mutex::default()),
+            queue: Owned::new(queue),
+            raw: Owned::new(raw),
+            adapter: profile,
+            lost,
+            uncaptured,
+            timeout: Mutex::new(timeout_from(std::env::var("HANDMILL_TIMEOUT").ok().as_deref())?),
+            pending_uploads: AtomicU64::new(0),
+            counters: Counters::default(),
+        }))
+    }
+
+    /// How long to wait for a submission before the device counts as lost; `None` waits for ever.
+    ///
+    /// The time runs from when somebody waits, so earlier work of the queue counts too.
+    pub fn set_timeout(&self, timeout: Option<Duration>) {
+        *lock(&self.timeout) = timeout;
     }
 
     /// What it can do.
@@ -236,8 +291,12 @@ impl Device {
 
     /// Gives the device up; later calls are errors. For tests of device loss.
     pub fn destroy(&self) {
-        lock(&self.lost).get_or_insert("it was destroyed".into());
+        self.lose("it was destroyed");
         let _ = caught(|| self.raw.destroy());
+    }
+
+    fn lose(&self, reason: &str) {
+        lock(&self.lost).get_or_insert(reason.to_owned());
     }
 
     fn alive(&self) -> Result<()> {
@@ -258,8 +317,9 @@ impl Device {
             let errors = [internal.pop(), validation.pop()].map(pollster::block_on);
             (value, errors, pollster::block_on(memory.pop()))
         };
-        let (value, errors, memory) = caught(run).inspect_err(|e| {
-            lock(&self.lost).get_or_insert(e.to_string());
+        let (value, errors, memory) = caught(run).map_err(|reason| {
+            self.lose(&reason);
+            Error::DeviceLost(reason)
         })?;
         self.alive()?;
         if let Some(e) = memory {
@@ -284,15 +344,38 @@ impl Device {
     /// Submits, and fails if the device did.
     pub(crate) fn submit(&self, commands: wgpu::CommandBuffer) -> Result<wgpu::SubmissionIndex> {
         self.counters.submissions.fetch_add(1, Ordering::Relaxed);
+        self.pending_uploads.store(0, Ordering::Relaxed);
         self.guarded("a submission", || self.queue.submit([commands]))
     }
 
-    /// Waits for a submission.
-    pub(crate) fn wait(&self, index: wgpu::SubmissionIndex) -> Result<()> {
-        let wait = wgpu::PollType::Wait { submission_index: Some(index), timeout: None };
-        self.guarded("waiting", || self.raw.poll(wait))?
-            .map(|_| ())
-            .map_err(|e| Error::Driver { call: "waiting".into(), message: e.to_string() })
+    /// Writes into a buffer before the next submission. Now and then waits, to bound what the driver keeps.
+    pub(crate) fn upload(&self, buffer: &wgpu::Buffer, offset: u64, bytes: &[u8]) -> Result<()> {
+        self.guarded("an upload", || self.queue.write_buffer(buffer, offset, bytes))?;
+        let pending = self.pending_uploads.fetch_add(bytes.len() as u64, Ordering::Relaxed) + bytes.len() as u64;
+        if pending <= MAX_PENDING_UPLOADS {
+            return Ok(());
+        }
+        self.pending_uploads.store(0, Ordering::Relaxed);
+        let submitted = self.guarded("an upload", || self.queue.submit([]))?;
+        self.wait(&submitted)
+    }
+
+    /// Waits for a submission, but no longer than the timeout.
+    pub(crate) fn wait(&self, index: &wgpu::SubmissionIndex) -> Result<()> {
+        let timeout = *lock(&self.timeout);
+        let wait = wgpu::PollType::Wait { submission_index: Some(index.clone()), timeout };
+        match self.guarded("waiting", || self.raw.poll(wait))? {
+            Ok(_) => Ok(()),
+            Err(wgpu::PollError::Timeout) => {
+                let seconds = timeout.unwrap_or_default().as_secs_f64();
+                let reason = format!("no answer within {seconds} s (HANDMILL_TIMEOUT, in seconds, allows more)");
+                self.lose(&reason);
+                // Dropping the last handle would wait for the work that does not end: keep one for ever.
+                std::mem::forget(((*self.queue).clone(), (*self.raw).clone()));
+                Err(Error::DeviceLost(reason))
+            }
+            Err(e) => Err(Error::Driver { call: "waiting".into(), message: e.to_string() }),
+        }
     }
 
     /// The pipeline of an entry point; compiled once.
@@ -313,13 +396,15 @@ impl Device {
             overrides: format!("{overrides:?}"),
             checked,
         };
-        if let Some(found) = lock(&self.pipelines).get(&key) {
+        let cell = lock(&self.pipelines).entry(key).or_default().clone();
+        let mut compiled = lock(&cell);
+        if let Some(found) = &*compiled {
             return Ok(found.clone());
         }
         self.counters.pipelines.fetch_add(1, Ordering::Relaxed);
         let call = format!("compiling {} of {}", entry, module.name);
         let pipeline = Arc::new(self.guarded(&call, || self.compile(module, entry, overrides, checked))?);
-        lock(&self.pipelines).insert(key, pipeline.clone());
+        *compiled = Some(pipeline.clone());
         Ok(pipeline)
     }
 
@@ -379,13 +464,55 @@ impl Device {
     }
 }
 
-impl Drop for Device {
-    fn drop(&mut self) {
-        // A lost device may panic while its objects go; nothing of that is the caller's concern.
-        let _ = caught(|| lock(&self.pipelines).clear());
-    }
+fn timeout_from(variable: Option<&str>) -> Result<Option<Duration>> {
+    let Some(text) = variable else { return Ok(Some(TIMEOUT)) };
+    let seconds = text.parse::<f64>().ok().and_then(|s| Duration::try_from_secs_f64(s).ok());
+    let seconds =
+        seconds.ok_or_else(|| Error::config("HANDMILL_TIMEOUT", format!("'{text}' is no number of seconds")))?;
+    Ok((!seconds.is_zero()).then_some(seconds))
 }
 
 fn fnv(text: &str) -> u64 {
     text.bytes().fold(0xcbf2_9ce4_8422_2325, |h: u64, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn timeouts_are_seconds() {
+        assert_eq!(timeout_from(None).unwrap(), Some(TIMEOUT));
+        assert_eq!(timeout_from(Some("0")).unwrap(), None);
+        assert_eq!(timeout_from(Some("1.5")).unwrap(), Some(Duration::from_millis(1500)));
+        for bad in ["", "x", "-1", "inf", "NaN", "1e300"] {
+            let message = format!("HANDMILL_TIMEOUT: '{bad}' is no number of seconds");
+            assert_eq!(timeout_from(Some(bad)).unwrap_err().to_string(), message);
+        }
+    }
+
+    #[test]
+    fn what_panics_when_dropped_is_dropped_quietly() {
+        struct Bomb;
+        impl Drop for Bomb {
+            fn drop(&mut self) {
+                panic!("dropped");
+            }
+        }
+        drop(Owned::new(vec![Bomb]));
+    }
+
+    #[test]
+    fn an_error_outside_every_scope_fails_the_next_call() {
+        let Ok(device) = Device::open(&Select::Auto) else {
+            assert!(std::env::var_os("HANDMILL_REQUIRE_GPU").is_none_or(|v| v != "1"), "no adapter was found");
+            return println!("ignored: no adapter was found");
+        };
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::STORAGE;
+        let refused = wgpu::BufferDescriptor { label: None, size: 64, usage, mapped_at_creation: false };
+        drop(device.raw.create_buffer(&refused));
+        let next = device.buffer("x", 64, wgpu::BufferUsages::STORAGE);
+        assert!(matches!(next, Err(Error::Driver { .. })), "{:?}", next.map(|_| ()));
+        device.buffer("x", 64, wgpu::BufferUsages::STORAGE).expect("the error is reported once");
+    }
 }

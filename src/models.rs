@@ -65,6 +65,12 @@ impl Model {
         program: None,
     };
 
+    /// The shapes to build the graph for, where `inputs` are given; its defaults, where only a program is asked.
+    pub fn shapes(&self, inputs: &Tensors) -> Inputs {
+        let inputs = self.graph_inputs(inputs);
+        if inputs.is_empty() { Inputs::defaults() } else { Inputs::of(&inputs) }
+    }
+
     /// `inputs` without those that only the model's program takes.
     pub fn graph_inputs(&self, inputs: &Tensors) -> Tensors {
         let own = self.program.as_ref().map_or(&[][..], |p| p.own);

@@ -57,9 +57,17 @@ impl Context {
     /// # Errors
     /// Whatever is wrong with the folder, its configuration or its weights
     pub fn open(loaded: &Loaded, engine: &Engine) -> Result<(Context, Vec<String>)> {
+        Context::open_for(loaded, &Inputs::defaults(), engine)
+    }
+
+    /// As [`Context::open`], with the weights that a graph for `inputs` takes: optional ones may bring their own.
+    ///
+    /// # Errors
+    /// As [`Context::open`]
+    pub fn open_for(loaded: &Loaded, inputs: &Inputs, engine: &Engine) -> Result<(Context, Vec<String>)> {
         let checkpoint = loaded.folder.checkpoint()?;
         let keys: Vec<String> = checkpoint.tensors().iter().map(|t| t.name.clone()).collect();
-        let graph = loaded.graph(&Inputs::defaults(), Some(keys.clone()))?;
+        let graph = loaded.graph(inputs, Some(keys.clone()))?;
         let (weights, notices) = loaded.weights(&checkpoint, &graph)?;
         let context = Context {
             model: loaded.model,
@@ -78,7 +86,21 @@ impl Context {
     /// # Errors
     /// Whatever is wrong with the configuration
     pub fn random(model: &'static Model, config: Config, engine: &Engine, seed: u64) -> Result<Context> {
-        let graph = models::build(model, &config, &Inputs::defaults(), None)?;
+        Context::random_for(model, config, &Inputs::defaults(), engine, seed)
+    }
+
+    /// As [`Context::random`], with the weights that a graph for `inputs` takes.
+    ///
+    /// # Errors
+    /// As [`Context::random`]
+    pub fn random_for(
+        model: &'static Model,
+        config: Config,
+        inputs: &Inputs,
+        engine: &Engine,
+        seed: u64,
+    ) -> Result<Context> {
+        let graph = models::build(model, &config, inputs, None)?;
         Ok(Context {
             model,
             generation: config.clone(),

@@ -1,22 +1,27 @@
 //! Runs a plan: pipelines, parameters and bind groups are made once; a run is one compute pass and one
 //! submission, and makes no object of the driver.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, mpsc};
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
-use crate::device::{Device, Pipeline};
+use crate::adapter::AdapterKind;
+use crate::device::{Device, Owned, Pipeline, lock};
 use crate::error::{Error, Result};
+use crate::file::{available_memory, bytes};
 use crate::graph::{Source, ValueId};
 use crate::kernel::Spec;
-use crate::plan::{BufferKind, Place, Plan};
+use crate::plan::{BufferKind, Dispatch, Place, Plan};
 use crate::shader::Access;
 use crate::shape::Dims;
-use crate::store::{Store, write};
+use crate::store::{STORAGE, Store, write};
 use crate::tensor::{Dtype, HostTensor};
 
 /// Written into guards; no kernel produces it by accident (a quiet NaN with a payload).
 const CANARY: u32 = 0x7fc0_dead;
+
+/// Runs of one runner that may wait in the queue; one more waits for the oldest.
+const MAX_IN_FLIGHT: usize = 32;
 
 /// How shaders are compiled.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -36,20 +41,36 @@ struct Recorded {
 
 /// A plan with its buffers on a device.
 ///
-/// Runners on one [`Store`] share weights and states. A runner itself is used by one thread at a time.
+/// Runners on one [`Store`] share weights and states, and may live in different threads. A runner's own
+/// calls take turns, so threads that share one still have to agree on whose inputs and results are in it.
 pub struct Runner {
     device: Arc<Device>,
     plan: Arc<Plan>,
-    buffers: Vec<wgpu::Buffer>,
-    recorded: Vec<Recorded>,
+    buffers: Owned<Vec<wgpu::Buffer>>,
+    recorded: Owned<Vec<Recorded>>,
     inputs: HashMap<String, (Spec, Option<usize>)>,
-    staging: wgpu::Buffer,
+    staging: Owned<wgpu::Buffer>,
     /// The number of the last run, written by the host and copied by the device: a read-back that does not
     /// carry it is not a result.
-    stamp: [wgpu::Buffer; 2],
-    epoch: AtomicU32,
+    stamp: Owned<[wgpu::Buffer; 2]>,
+    progress: Mutex<Progress>,
 }
 
+struct Progress {
+    /// Number of the last run; the first is 2.
+    epoch: u32,
+    in_flight: VecDeque<wgpu::SubmissionIndex>,
+}
+
+impl Progress {
+    fn next_epoch(&mut self) -> u32 {
+        self.epoch = self.epoch.wrapping_add(1).max(NO_RUN + 1);
+        self.epoch
+    }
+}
+
+/// The stamp before the first run; not 0, which a failed read-back shows.
+const NO_RUN: u32 = 1;
 const STAMP_BYTES: u64 = 4;
 
 impl Runner {
@@ -59,25 +80,35 @@ impl Runner {
     }
 
     /// Like [`Runner::new`], choosing bounds checks.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`] if the buffers exceed what the adapter can have. A software adapter would hand
+    /// them out and the system would end the process later.
     pub fn with(store: &Arc<Store>, plan: &Arc<Plan>, checks: Checks) -> Result<Runner> {
         let device = store.device().clone();
+        let largest = plan.results.iter().map(|(_, v)| plan.specs[*v].bytes()).max().unwrap_or(0);
+        expect_room(store, plan, largest)?;
         let buffers = plan.buffers.iter().map(|b| make_buffer(store, plan, b)).collect::<Result<Vec<_>>>()?;
-        let recorded = record(&device, plan, &buffers, checks)?;
+        let buffers = Owned::new(buffers);
+        let [packing, recorded] = record(&device, plan, &buffers, checks)?.map(Owned::new);
+        pack(&device, &packing)?;
         let mut inputs: HashMap<_, _> = plan.graph.inputs().map(|(n, s)| (n.to_owned(), (s.clone(), None))).collect();
         for (i, buffer) in plan.buffers.iter().enumerate() {
             if let BufferKind::Input(name) = &buffer.kind {
                 inputs.insert(name.clone(), (buffer.spec.clone(), Some(i)));
             }
         }
-        let largest = plan.results.iter().map(|(_, v)| plan.specs[*v].bytes()).max().unwrap_or(0);
         let copy = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
-        let staging = device.buffer(
+        let staging = Owned::new(device.buffer(
             "read-back",
             largest + STAMP_BYTES,
             wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST,
-        )?;
+        )?);
         let stamp = [device.buffer("stamp", STAMP_BYTES, copy)?, device.buffer("stamp", STAMP_BYTES, copy)?];
-        Ok(Runner { device, plan: plan.clone(), buffers, recorded, inputs, staging, stamp, epoch: AtomicU32::new(0) })
+        let stamp = Owned::new(stamp);
+        write(&device, &stamp[1], &NO_RUN.to_le_bytes())?;
+        let progress = Mutex::new(Progress { epoch: NO_RUN, in_flight: VecDeque::new() });
+        Ok(Runner { device, plan: plan.clone(), buffers, recorded, inputs, staging, stamp, progress })
     }
 
     /// The plan.
@@ -102,11 +133,18 @@ impl Runner {
         }
     }
 
-    /// One run: one compute pass, one submission. Returns before it is finished.
+    /// One run: one compute pass, one submission. Returns before it is finished, unless many runs already
+    /// wait.
     pub fn run(&self) -> Result<()> {
-        let epoch = self.epoch.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let mut progress = lock(&self.progress);
+        if progress.in_flight.len() >= MAX_IN_FLIGHT
+            && let Some(oldest) = progress.in_flight.pop_front()
+        {
+            self.device.wait(&oldest)?;
+        }
+        let epoch = progress.next_epoch();
+        self.device.upload(&self.stamp[0], 0, &epoch.to_le_bytes())?;
         let commands = self.device.guarded("recording a run", || {
-            self.device.queue.write_buffer(&self.stamp[0], 0, &epoch.to_le_bytes());
             let mut encoder =
                 self.device.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("run") });
             {
@@ -116,13 +154,18 @@ impl Runner {
             encoder.copy_buffer_to_buffer(&self.stamp[0], 0, &self.stamp[1], 0, STAMP_BYTES);
             encoder.finish()
         })?;
-        self.device.submit(commands).map(|_| ())
+        let submitted = self.device.submit(commands)?;
+        progress.in_flight.push_back(submitted);
+        Ok(())
     }
 
     /// The result `name` of the last run; waits for it.
     pub fn read(&self, name: &str) -> Result<HostTensor> {
         let found = self.plan.results.iter().find(|(n, _)| n == name);
         let (_, value) = found.ok_or_else(|| Error::tensor(name, "is no output of the model"))?;
+        if lock(&self.progress).epoch == NO_RUN {
+            return Err(Error::tensor(name, "has no value before the first run"));
+        }
         self.read_from(*value, &self.staging)
     }
 
@@ -158,6 +201,7 @@ impl Runner {
     }
 
     fn fetch(&self, place: &Place, bytes: u64, staging: &wgpu::Buffer) -> Result<Vec<u8>> {
+        let mut progress = lock(&self.progress);
         let commands = self.device.guarded("recording a read-back", || {
             let mut encoder =
                 self.device.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read") });
@@ -172,31 +216,32 @@ impl Runner {
                 let _ = send.send(r);
             });
         })?;
-        self.device.wait(submitted)?;
-        match receive.try_recv() {
+        self.device.wait(&submitted)?;
+        progress.in_flight.clear();
+        // Another thread's wait may have taken the callback, and be about to call it.
+        match receive.recv_timeout(Duration::from_secs(10)) {
             Ok(Ok(())) => {}
             Ok(Err(e)) => return Err(Error::Driver { call: "mapping a result".into(), message: e.to_string() }),
             Err(_) => return Err(Error::DeviceLost("a result was never mapped".into())),
         }
         let data = self.device.guarded("reading a result", || {
-            let view = staging.slice(..bytes + STAMP_BYTES).get_mapped_range();
-            let data = view.map(|view| view.to_vec());
+            let data = staging.slice(..bytes + STAMP_BYTES).get_mapped_range().map(|view| view.to_vec());
             staging.unmap();
             data
         })?;
-        let data = data.map_err(|e| Error::Driver { call: "reading a result".into(), message: e.to_string() })?;
-        let (result, stamp) = data.split_at(bytes as usize);
-        if stamp != self.epoch.load(Ordering::Relaxed).to_le_bytes() {
+        let mut data = data.map_err(|e| Error::Driver { call: "reading a result".into(), message: e.to_string() })?;
+        let stamp = data.split_off(bytes as usize);
+        if stamp != progress.epoch.to_le_bytes() {
             return Err(Error::DeviceLost("the last run did not finish".into()));
         }
-        Ok(result.to_vec())
+        Ok(data)
     }
 
     /// A run for tests: before every operation all it writes is filled with `poison`, and guards with
     /// canaries; afterwards a canary that changed is an error naming the operation. Needs a plan with a
     /// guard and without reuse.
     pub fn run_guarded(&self, poison: u32) -> Result<()> {
-        let epoch = self.epoch.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
+        let epoch = lock(&self.progress).next_epoch();
         write(&self.device, &self.stamp[1], &epoch.to_le_bytes())?;
         let mut first = 0;
         while first < self.recorded.len() {
@@ -267,7 +312,7 @@ impl Runner {
 }
 
 fn write_at(device: &Device, buffer: &wgpu::Buffer, offset: u64, words: &[u32]) -> Result<()> {
-    device.guarded("an upload", || device.queue.write_buffer(buffer, offset, bytemuck::cast_slice(words)))
+    device.upload(buffer, offset, bytemuck::cast_slice(words))
 }
 
 fn dispatch(pass: &mut wgpu::ComputePass<'_>, r: &Recorded) {
@@ -276,8 +321,24 @@ fn dispatch(pass: &mut wgpu::ComputePass<'_>, r: &Recorded) {
     pass.dispatch_workgroups(r.grid[0], r.grid[1], r.grid[2]);
 }
 
+/// An error if the host cannot hold what a runner of `plan` adds to an adapter that lives in its memory.
+fn expect_room(store: &Store, plan: &Plan, read_back: u64) -> Result<()> {
+    let adapter = store.device().adapter();
+    if !matches!(adapter.kind, AdapterKind::Cpu | AdapterKind::Integrated) {
+        return Ok(());
+    }
+    let added = plan.buffers.iter().filter(|b| !store.holds(&b.kind, &b.spec));
+    let needed = added.fold(read_back, |sum, b| sum.saturating_add(b.bytes));
+    let available = available_memory();
+    if needed > available {
+        let (needed, available) = (bytes(needed), bytes(available));
+        let message = format!("the plan needs {needed} on {}, and {available} of host memory are free", adapter.name);
+        return Err(Error::OutOfMemory(message));
+    }
+    Ok(())
+}
+
 fn make_buffer(store: &Arc<Store>, plan: &Plan, buffer: &crate::plan::Buffer) -> Result<wgpu::Buffer> {
-    let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
     match &buffer.kind {
         BufferKind::Weight { key, part } => store.weight(key, *part, &buffer.spec),
         BufferKind::State(name) => store.state(name, &buffer.spec, buffer.bytes),
@@ -286,19 +347,19 @@ fn make_buffer(store: &Arc<Store>, plan: &Plan, buffer: &crate::plan::Buffer) ->
             Source::Constant(table) => store.upload("constant", table.bytes()),
             other => panic!("bug: {other:?} is no constant"),
         },
-        BufferKind::Input(name) => store.device().buffer(name, buffer.bytes, usage),
-        BufferKind::Slot | BufferKind::Output | BufferKind::Absent => {
-            store.device().buffer("slot", buffer.bytes, usage)
+        BufferKind::Input(name) => store.device().buffer(name, buffer.bytes, STORAGE),
+        BufferKind::Slot | BufferKind::Packed | BufferKind::Output | BufferKind::Absent => {
+            store.device().buffer("slot", buffer.bytes, STORAGE)
         }
     }
 }
 
-/// Pipelines, parameters and bind groups of every dispatch.
-fn record(device: &Arc<Device>, plan: &Plan, buffers: &[wgpu::Buffer], checks: Checks) -> Result<Vec<Recorded>> {
+/// Pipelines, parameters and bind groups of every dispatch: of those that run once, and of a run.
+fn record(device: &Arc<Device>, plan: &Plan, buffers: &[wgpu::Buffer], checks: Checks) -> Result<[Vec<Recorded>; 2]> {
     let align = u64::from(device.adapter().uniform_alignment.max(16));
     let mut blocks: Vec<u8> = vec![];
     let mut at: HashMap<&[u8], u64> = HashMap::new();
-    for d in &plan.dispatches {
+    for d in plan.packing.iter().chain(&plan.dispatches) {
         if !d.params.is_empty() && !at.contains_key(d.params.as_slice()) {
             at.insert(&d.params, blocks.len() as u64);
             blocks.extend(&d.params);
@@ -308,8 +369,7 @@ fn record(device: &Arc<Device>, plan: &Plan, buffers: &[wgpu::Buffer], checks: C
     let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
     let uniforms = device.buffer("params", (blocks.len() as u64).max(16), usage)?;
     write(device, &uniforms, &blocks)?;
-    let mut out = vec![];
-    for d in &plan.dispatches {
+    let one = |d: &Dispatch| {
         let variant = plan.ops[d.op].variant();
         let module = plan.shaders.module(variant.shader)?;
         let pipeline = device.pipeline(&module, d.entry, &d.overrides, checks == Checks::On)?;
@@ -336,9 +396,26 @@ fn record(device: &Arc<Device>, plan: &Plan, buffers: &[wgpu::Buffer], checks: C
                 entries: &entries,
             })
         })?;
-        out.push(Recorded { pipeline, group, grid: d.grid });
+        Ok(Recorded { pipeline, group, grid: d.grid })
+    };
+    let all = |list: &[Dispatch]| list.iter().map(one).collect::<Result<Vec<_>>>();
+    Ok([all(&plan.packing)?, all(&plan.dispatches)?])
+}
+
+/// Runs what runs once, after the weights are there.
+fn pack(device: &Device, packing: &[Recorded]) -> Result<()> {
+    if packing.is_empty() {
+        return Ok(());
     }
-    Ok(out)
+    let commands = device.guarded("packing weights", || {
+        let mut encoder = device.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("pack") });
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            packing.iter().for_each(|r| dispatch(&mut pass, r));
+        }
+        encoder.finish()
+    })?;
+    device.submit(commands).map(|_| ())
 }
 
 /// A check of ids against a table, for programs: a GPU reads zeros beyond a table without a word.

@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 
 use half::f16;
 
-use crate::device::Device;
+use crate::device::{Device, Owned, lock};
 use crate::error::{Error, Result};
+use crate::file::bytes;
 use crate::graph::{FixedGraph, Source};
 use crate::kernel::{Part, Ref, Role, Spec};
-use crate::plan::{Fold, Plan};
+use crate::plan::{BufferKind, Fold, Plan};
 use crate::shape::Dims;
 use crate::tensor::{Data, Dtype, HostTensor};
 
@@ -87,18 +88,22 @@ fn random_weight(key: &str, spec: &Spec, seed: u64) -> HostTensor {
 
 type WeightKey = (String, Option<(usize, usize)>, Dtype);
 
+fn weight_key(key: &str, part: Option<Part>, spec: &Spec) -> WeightKey {
+    (key.to_owned(), part.map(|p| (p.first, p.rows)), spec.dtype)
+}
+
 /// Device buffers of weights and states.
 pub struct Store {
     device: Arc<Device>,
     weights: Arc<Weights>,
-    uploaded: Mutex<HashMap<WeightKey, wgpu::Buffer>>,
-    states: Mutex<HashMap<String, (Spec, wgpu::Buffer)>>,
+    uploaded: Owned<Mutex<HashMap<WeightKey, wgpu::Buffer>>>,
+    states: Owned<Mutex<HashMap<String, (Spec, wgpu::Buffer)>>>,
 }
 
 impl Store {
     /// A store over `weights` on `device`; nothing is uploaded until a runner needs it.
     pub fn new(device: &Arc<Device>, weights: Arc<Weights>) -> Arc<Store> {
-        let (uploaded, states) = (Mutex::default(), Mutex::default());
+        let (uploaded, states) = (Owned::new(Mutex::default()), Owned::new(Mutex::default()));
         Arc::new(Store { device: device.clone(), weights, uploaded, states })
     }
 
@@ -112,29 +117,37 @@ impl Store {
         &self.weights
     }
 
+    /// True if a runner of this store already made the buffer.
+    pub(crate) fn holds(&self, kind: &BufferKind, spec: &Spec) -> bool {
+        match kind {
+            BufferKind::Weight { key, part } => lock(&self.uploaded).contains_key(&weight_key(key, *part, spec)),
+            BufferKind::State(name) => lock(&self.states).contains_key(name),
+            _ => false,
+        }
+    }
+
     /// The buffer of a weight, uploaded once.
     pub(crate) fn weight(&self, key: &str, part: Option<Part>, spec: &Spec) -> Result<wgpu::Buffer> {
-        let id = (key.to_owned(), part.map(|p| (p.first, p.rows)), spec.dtype);
-        let mut uploaded = self.uploaded.lock().unwrap_or_else(|e| e.into_inner());
+        let id = weight_key(key, part, spec);
+        let mut uploaded = lock(&self.uploaded);
         if let Some(buffer) = uploaded.get(&id) {
             return Ok(buffer.clone());
         }
         let tensor = self.weights.shaped(key, spec, part)?;
         let tensor = converted(tensor, spec.dtype, key)?;
         let row = tensor.bytes().len() / tensor.shape().first().copied().unwrap_or(1).max(1);
-        let bytes = match part {
+        let content = match part {
             None => tensor.bytes(),
             Some(p) => &tensor.bytes()[p.first * row..(p.first + p.rows) * row],
         };
-        let buffer = self.upload(key, bytes)?;
+        let buffer = self.upload(key, content)?;
         uploaded.insert(id, buffer.clone());
         Ok(buffer)
     }
 
     /// A buffer with `bytes`.
     pub(crate) fn upload(&self, label: &str, bytes: &[u8]) -> Result<wgpu::Buffer> {
-        let usage = wgpu::BufferUsages::STORAGE | wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
-        let buffer = self.device.buffer(label, (bytes.len() as u64).next_multiple_of(4), usage)?;
+        let buffer = self.device.buffer(label, (bytes.len() as u64).next_multiple_of(4), STORAGE)?;
         write(&self.device, &buffer, bytes)?;
         Ok(buffer)
     }
@@ -166,7 +179,7 @@ impl Store {
 
     /// The buffer of a state, zero at first; `bytes` may exceed the state's own by a guard.
     pub(crate) fn state(&self, name: &str, spec: &Spec, bytes: u64) -> Result<wgpu::Buffer> {
-        let mut states = self.states.lock().unwrap_or_else(|e| e.into_inner());
+        let mut states = lock(&self.states);
         if let Some((known, buffer)) = states.get(name) {
             if known != spec || buffer.size() < bytes {
                 let message = format!("the state is {} elsewhere and {} here", Dims(&known.shape), Dims(&spec.shape));
@@ -174,7 +187,8 @@ impl Store {
             }
             return Ok(buffer.clone());
         }
-        let buffer = self.upload(name, &vec![0; bytes as usize])?;
+        let buffer = self.device.buffer(name, bytes, STORAGE)?;
+        clear(&self.device, &buffer)?;
         states.insert(name.to_owned(), (spec.clone(), buffer.clone()));
         Ok(buffer)
     }
@@ -188,42 +202,63 @@ impl Store {
 
     /// Makes every state zero again.
     pub fn clear_states(&self) -> Result<()> {
-        let states = self.states.lock().unwrap_or_else(|e| e.into_inner());
-        states.values().try_for_each(|(_, buffer)| write(&self.device, buffer, &vec![0; buffer.size() as usize]))
+        let states = lock(&self.states);
+        states.values().try_for_each(|(_, buffer)| clear(&self.device, buffer))
     }
 }
 
-/// Writes `bytes`, padded to whole words, in pieces that bound the driver's staging memory.
+/// What every buffer of a plan may be used for.
+pub(crate) const STORAGE: wgpu::BufferUsages =
+    wgpu::BufferUsages::STORAGE.union(wgpu::BufferUsages::COPY_DST).union(wgpu::BufferUsages::COPY_SRC);
+
+/// Bytes of one upload: bounds the driver's staging memory.
+const PIECE: usize = 32 << 20;
+
+/// Fills a buffer with zeros.
+fn clear(device: &Device, buffer: &wgpu::Buffer) -> Result<()> {
+    let size = buffer.size() as usize;
+    let zeros = vec![0; size.min(1 << 20)];
+    (0..size)
+        .step_by(zeros.len())
+        .try_for_each(|at| device.upload(buffer, at as u64, &zeros[..zeros.len().min(size - at)]))
+}
+
+/// Writes `bytes`, padded to whole words.
 pub(crate) fn write(device: &Device, buffer: &wgpu::Buffer, bytes: &[u8]) -> Result<()> {
-    const PIECE: usize = 32 << 20;
-    for (i, piece) in bytes.chunks(PIECE).enumerate() {
-        let offset = (i * PIECE) as u64;
-        let rest = piece.len() % 4;
-        device.guarded("an upload", || {
-            device.queue.write_buffer(buffer, offset, &piece[..piece.len() - rest]);
-            if rest > 0 {
-                let mut word = [0; 4];
-                word[..rest].copy_from_slice(&piece[piece.len() - rest..]);
-                device.queue.write_buffer(buffer, offset + (piece.len() - rest) as u64, &word);
-            }
-        })?;
-        if bytes.len() > PIECE {
-            // Flushes the staging buffer before the next piece.
-            let submitted = device.guarded("an upload", || device.queue.submit([]))?;
-            device.wait(submitted)?;
-        }
+    let (words, rest) = bytes.split_at(bytes.len() / 4 * 4);
+    for (i, piece) in words.chunks(PIECE).enumerate() {
+        device.upload(buffer, (i * PIECE) as u64, piece)?;
+    }
+    if !rest.is_empty() {
+        let mut word = [0; 4];
+        word[..rest.len()].copy_from_slice(rest);
+        device.upload(buffer, words.len() as u64, &word)?;
     }
     Ok(())
+}
+
+/// An empty list with room for `n` values, or an error where `Vec` would abort the process.
+pub(crate) fn room<T>(n: usize, what: &str) -> Result<Vec<T>> {
+    let mut list = vec![];
+    list.try_reserve_exact(n).map_err(|_| {
+        let size = bytes((n as u64).saturating_mul(size_of::<T>() as u64));
+        Error::OutOfMemory(format!("{what} needs {size} of host memory"))
+    })?;
+    Ok(list)
 }
 
 fn converted(tensor: &Arc<HostTensor>, dtype: Dtype, key: &str) -> Result<Arc<HostTensor>> {
     match (tensor.data(), dtype) {
         _ if tensor.dtype() == dtype => Ok(tensor.clone()),
         (Data::F32(v), Dtype::F16) => {
-            Ok(Arc::new(HostTensor::f16(tensor.shape(), v.iter().map(|&x| f16::from_f32(x)).collect())))
+            let mut narrow = room(v.len(), key)?;
+            narrow.extend(v.iter().map(|&x| f16::from_f32(x)));
+            Ok(Arc::new(HostTensor::f16(tensor.shape(), narrow)))
         }
         (Data::F16(v), Dtype::F32) => {
-            Ok(Arc::new(HostTensor::f32(tensor.shape(), v.iter().map(|x| x.to_f32()).collect())))
+            let mut wide = room(v.len(), key)?;
+            wide.extend(v.iter().map(|x| x.to_f32()));
+            Ok(Arc::new(HostTensor::f32(tensor.shape(), wide)))
         }
         _ => Err(Error::tensor(key, format!("the weight is {}, and the model uses {dtype}", tensor.dtype()))),
     }

@@ -182,7 +182,7 @@ impl<'c> Decoder<'c> {
     /// If there are no ids, more than the capacity, or some beyond the vocabulary
     pub fn logits(&mut self, ids: &[i32]) -> Result<Vec<f32>> {
         if ids.is_empty() || ids.len() > self.capacity {
-            let message = format!("{} positions are not in 1..={}", ids.len(), self.capacity);
+            let message = format!("has {} tokens, expected 1 to {}", ids.len(), self.capacity);
             return Err(Error::tensor("input_ids", message));
         }
         if ids.len() <= self.filled {

@@ -121,6 +121,23 @@ impl ModelArgs {
         if self.random.is_some() { Ok(None) } else { loaded.folder.checkpoint().map(Some) }
     }
 
+    /// The model with its weights on `engine`, ready for `inputs`.
+    pub fn context(&self, loaded: &Loaded, engine: &Engine, inputs: &Tensors) -> Result<Context> {
+        (loaded.model.check)(&loaded.folder.config(), inputs)?;
+        let shapes = loaded.model.shapes(inputs);
+        let mut context = match self.random {
+            Some(seed) => Context::random_for(loaded.model, loaded.folder.config(), &shapes, engine, seed)?,
+            None => {
+                let (context, notices) = Context::open_for(loaded, &shapes, engine)?;
+                notices.iter().for_each(|text| notice(text));
+                context
+            }
+        };
+        context.options = self.options()?;
+        context.limits = self.limits()?;
+        Ok(context)
+    }
+
     /// The graph for `inputs`, with its weights.
     pub fn graph(&self, loaded: &Loaded, inputs: &Inputs) -> Result<(Arc<FixedGraph>, Arc<Weights>)> {
         let checkpoint = self.checkpoint(loaded)?;
@@ -135,24 +152,6 @@ impl ModelArgs {
             }
         };
         Ok((graph, weights))
-    }
-
-    /// The model with its weights on `engine`, ready for `inputs`.
-    pub fn context(&self, loaded: &Loaded, engine: &Engine, inputs: &Tensors) -> Result<Context> {
-        let checkpoint = self.checkpoint(loaded)?;
-        let keys = checkpoint.map(|c| c.tensors().iter().map(|t| t.name.clone()).collect());
-        let inputs = loaded.model.graph_inputs(inputs);
-        let shapes = if inputs.is_empty() { Inputs::defaults() } else { Inputs::of(&inputs) };
-        let (_, weights) = self.graph(loaded, &shapes)?;
-        Ok(Context {
-            model: loaded.model,
-            config: loaded.folder.config(),
-            generation: loaded.folder.generation(),
-            keys,
-            executor: engine.executor(weights),
-            options: self.options()?,
-            limits: self.limits()?,
-        })
     }
 }
 

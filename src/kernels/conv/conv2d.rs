@@ -71,6 +71,7 @@ const DIRECT: Variant = Variant {
         Step { entry: "conv2d_direct_pack", grid: |c| Grid::Threads(packed(&sizes(c)) as u64), loops: |_| 0 },
         Step { entry: "conv2d_direct", grid: |c| strips(c, quads(&sizes(c)) * 4), loops: |c| loops(c) + 96 },
     ],
+    pack: &["conv2d_direct_pack"],
     scratch: &[PACKED],
     scalars: |c| Scalars::new().set("QUADS", quads(&sizes(c))),
     ..Variant::BASE
@@ -96,6 +97,7 @@ const VEC4: Variant = Variant {
             },
         },
     ],
+    pack: &["conv2d_vec4_pack"],
     scratch: &[PACKED],
     scalars: |c| {
         let s = sizes(c);
