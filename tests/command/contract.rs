@@ -20,7 +20,9 @@ pub const ROWS: &[Row] = &[
     ("plan_of_an_adapter", Gpu, |folder| {
         let ran = folder.fixture(MLP).handmill(["plan", "--model", "model"]).exits(0);
         assert!(ran.out.starts_with("plan for ") && ran.err.is_empty(), "{}{}", ran.out, ran.err);
-        folder.handmill(["plan", "--model", "model", "--max-memory", "10"]).fails("the plan: needs 916 bytes, and 10 are allowed");
+        folder
+            .handmill(["plan", "--model", "model", "--max-memory", "10"])
+            .fails("the plan: needs 904 bytes, and 10 are allowed");
     }),
     ("closed_stdout", Nothing, closed_stdout),
     ("closed_stderr", Nothing, closed_stderr),
@@ -62,7 +64,8 @@ fn usage(folder: &Folder) {
         assert!(ran.err.contains("Usage: handmill") || ran.err.contains("try '--help'"), "{args:?}: {}", ran.err);
     }
     let ran = folder.handmill(["plan", "--model", "m", "--random", "18446744073709551616"]);
-    let expected = "error: invalid value '18446744073709551616' for '--random <SEED>': number too large to fit in target type";
+    let expected =
+        "error: invalid value '18446744073709551616' for '--random <SEED>': number too large to fit in target type";
     assert_eq!(ran.err.lines().next(), Some(expected));
     #[cfg(unix)]
     {
@@ -118,7 +121,9 @@ fn models(folder: &Folder) {
         assert!(one.starts_with(name) && one.contains("\ninputs\n    ") && one.contains("\noutputs\n    "), "{one}");
     }
     let mlp = folder.handmill(["models", "MLP"]).exits(0);
-    assert!(mlp.out.starts_with("MLP  Multi-layer perceptron\nsection 3.1, Rumelhart, Hinton, Williams 1986\nconfig\n"));
+    assert!(
+        mlp.out.starts_with("MLP  Multi-layer perceptron\nsection 3.1, Rumelhart, Hinton, Williams 1986\nconfig\n")
+    );
     let table = folder.handmill(["models", "--markdown"]).exits(0).out;
     assert!(table.lines().all(|line| line.starts_with('|') && line.ends_with('|')), "{table}");
     assert_eq!(table.lines().count(), ran.out.lines().count() + 2);
@@ -129,9 +134,8 @@ fn models(folder: &Folder) {
 
 /// With `--limits` no adapter is asked for.
 fn plan(folder: &Folder) {
-    let plan = |more: &[&str]| {
-        folder.with(NO_ADAPTER, ["plan", "--model", "model", "--limits", "webgpu"].iter().chain(more))
-    };
+    let plan =
+        |more: &[&str]| folder.with(NO_ADAPTER, ["plan", "--model", "model", "--limits", "webgpu"].iter().chain(more));
     folder.fixture("transformers/gpt2");
     let text = plan(&[]).exits(0);
     assert!(text.out.starts_with("plan for webgpu: ") && text.err.is_empty(), "{}{}", text.out, text.err);

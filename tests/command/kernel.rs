@@ -223,15 +223,23 @@ fn wrong_repro(folder: &Folder) {
     let call = "r/call.json";
     let needs = "is not a recorded call: it needs the text kernel and the object params";
     let rows: [(&[u8], String); 7] = [
-        (b"", format!("{call}: is not JSON: EOF while parsing a value at line 1 column 0")),
+        (b"", format!("{call}: is not valid JSON: EOF while parsing a value at line 1 column 0")),
         (b"\xff", String::new()),
         (b"[]", String::new()),
         (b"{}", format!("{call}: {needs}")),
         (br#"{"kernel":3,"params":{}}"#, format!("{call}: {needs}")),
-        (br#"{"kernel":"nosuch","params":{}}"#, format!("{call}: no kernel is called 'nosuch'; `handmill kernel list` lists them")),
-        (br#"{"kernel":"neg","params":{}}"#, "r/inputs.safetensors: cannot be opened: No such file or directory (os error 2)".into()),
+        (
+            br#"{"kernel":"nosuch","params":{}}"#,
+            format!("{call}: no kernel is called 'nosuch'; `handmill kernel list` lists them"),
+        ),
+        (
+            br#"{"kernel":"neg","params":{}}"#,
+            "r/inputs.safetensors: cannot be opened: No such file or directory (os error 2)".into(),
+        ),
     ];
-    folder.handmill(["kernel", "verify", "--repro", "r"]).fails(&format!("{call}: cannot be opened: No such file or directory (os error 2)"));
+    folder
+        .handmill(["kernel", "verify", "--repro", "r"])
+        .fails(&format!("{call}: cannot be opened: No such file or directory (os error 2)"));
     for (bytes, expected) in rows {
         folder.write(call, bytes);
         let ran = folder.handmill(["kernel", "verify", "--repro", "r"]).exits(1);

@@ -8,8 +8,7 @@ use handmill::weights::{Checkpoint, FileDtype, load_tensors};
 use crate::Needs::{Gpu, Nothing};
 use crate::{Folder, Row, data, run_args};
 
-const CASES: [&str; 4] =
-    ["feedforward/mlp_one_hidden", "transformers/bert", "transformers/gpt2", "generative/unet2d"];
+const CASES: [&str; 4] = ["feedforward/mlp_one_hidden", "transformers/bert", "transformers/gpt2", "generative/unet2d"];
 
 pub const ROWS: &[Row] = &[
     ("fixtures/reference", Nothing, |_| fixtures("reference", 1.0)),
@@ -25,7 +24,7 @@ pub const ROWS: &[Row] = &[
     }),
     ("max_memory", Gpu, |folder| {
         let folder = folder.fixture(CASES[0]);
-        folder.handmill(run_args(&["--max-memory", "1000"])).fails("the plan: needs 1240 bytes, and 1000 are allowed");
+        folder.handmill(run_args(&["--max-memory", "1000"])).fails("the plan: needs 1228 bytes, and 1000 are allowed");
         folder.handmill(run_args(&["--max-memory", "100000"])).exits(0);
     }),
     ("by_adapter_name", Gpu, |folder| {
@@ -41,6 +40,7 @@ pub const ROWS: &[Row] = &[
         matches(folder, CASES[0], 1.0);
     }),
     ("an_output_through_a_link", Nothing, link),
+    ("more_than_the_memory", Nothing, memory),
 ];
 
 /// Every fixture within `times` its tolerances, with nothing on stdout and one notice.
@@ -57,8 +57,7 @@ fn fixtures(device: &str, times: f64) {
 
 fn matches(folder: &Folder, case: &str, times: f64) {
     let got = folder.load("out.safetensors");
-    let meta: serde_json::Value =
-        serde_json::from_slice(&fs::read(data(case).join("meta.json")).unwrap()).unwrap();
+    let meta: serde_json::Value = serde_json::from_slice(&fs::read(data(case).join("meta.json")).unwrap()).unwrap();
     let want = load_tensors(data(case).join("outputs.safetensors")).unwrap();
     let names: Vec<_> = got.keys().collect();
     assert_eq!(names, want.keys().collect::<Vec<_>>(), "{case}");
@@ -95,9 +94,9 @@ fn random(folder: &Folder) {
 fn random_alone(folder: &Folder) {
     fs::remove_file(folder.fixture(CASES[0]).at("model/model.safetensors")).unwrap();
     folder.handmill(run_args(&["--device", "reference", "--random", "0"])).exits(0);
-    folder.handmill(run_args(&["--device", "reference"])).fails(
-        "model: has neither model.safetensors nor model.safetensors.index.json",
-    );
+    folder
+        .handmill(run_args(&["--device", "reference"]))
+        .fails("model: has neither model.safetensors nor model.safetensors.index.json");
 }
 
 /// Weights of 11 bits: other numbers, near the others.
@@ -125,6 +124,16 @@ fn extra(folder: &Folder) {
          handmill: 2 tensors from reference written to out.safetensors\n"
     );
     matches(folder, CASES[0], 1.0);
+}
+
+/// Weights that no host holds are refused before any is made.
+fn memory(folder: &Folder) {
+    let config = fs::read_to_string(folder.fixture(CASES[0]).at("model/config.json")).unwrap();
+    folder.write("model/config.json", config.replace("16", &["40000"; 4000].join(",")));
+    let ran = folder.handmill(run_args(&["--device", "reference", "--random", "1"])).exits(1);
+    let (start, end) = ("handmill: the weights: need 25593600", " bytes of host memory, ");
+    assert!(ran.err.starts_with(start) && ran.err.contains(end) && ran.err.lines().count() == 1, "{}", ran.err);
+    assert!(!folder.at("out.safetensors").exists());
 }
 
 /// A link stays a link: the file behind it is replaced.

@@ -64,8 +64,7 @@ fn located(folder: &Folder, more: &[&str], operation: &str, kernel: &str) {
         fs::read_dir(folder.at("out/repro")).unwrap().map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
     names.sort();
     assert_eq!(names, ["call.json", "expected.safetensors", "got.safetensors", "inputs.safetensors"]);
-    let call: serde_json::Value =
-        serde_json::from_slice(&fs::read(folder.at("out/repro/call.json")).unwrap()).unwrap();
+    let call: serde_json::Value = serde_json::from_slice(&fs::read(folder.at("out/repro/call.json")).unwrap()).unwrap();
     assert_eq!(call["kernel"], kernel);
 
     let replay = ["kernel", "verify", "--repro", "out/repro"];
