@@ -190,7 +190,13 @@ impl Shaders {
         for (number, line) in text.lines().enumerate() {
             if let Some(path) = line.trim().strip_prefix("// @import ") {
                 if seen.insert(path.trim().to_owned()) {
-                    self.include(path.trim(), seen, built_in, out)?;
+                    self.include(path.trim(), seen, built_in, out).map_err(|e| match e {
+                        Error::Shader { shader, message } if shader == path.trim() => {
+                            let message = format!("imports {shader}, and there is {message}");
+                            Error::shader(format!("{shown}:{}", number + 1), message)
+                        }
+                        other => other,
+                    })?;
                 }
                 continue;
             }

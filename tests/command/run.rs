@@ -41,6 +41,15 @@ pub const ROWS: &[Row] = &[
     }),
     ("an_output_through_a_link", Nothing, link),
     ("more_than_the_memory", Nothing, memory),
+    ("wrong_outputs", Nothing, wrong_outputs),
+    ("paths_of_any_bytes", Nothing, odd_paths),
+    ("wrong_device", Gpu, wrong_device),
+    ("broken_shader_leaves_no_output", Gpu, |folder| {
+        folder.fixture(CASES[2]).write("shaders/index/embedding.wgsl", "fn");
+        let ran = folder.handmill(run_args(&["--shaders", "shaders"])).exits(1);
+        assert!(ran.err.starts_with("handmill: shaders/index/embedding.wgsl:1: expected "), "{}", ran.err);
+        assert!(!folder.at("out.safetensors").exists());
+    }),
 ];
 
 /// Every fixture within `times` its tolerances, with nothing on stdout and one notice.
@@ -131,9 +140,86 @@ fn memory(folder: &Folder) {
     let config = fs::read_to_string(folder.fixture(CASES[0]).at("model/config.json")).unwrap();
     folder.write("model/config.json", config.replace("16", &["40000"; 4000].join(",")));
     let ran = folder.handmill(run_args(&["--device", "reference", "--random", "1"])).exits(1);
-    let (start, end) = ("handmill: the weights: need 25593600", " bytes of host memory, ");
+    let (start, end) = ("handmill: the weights: need 2559", " bytes of host memory, ");
     assert!(ran.err.starts_with(start) && ran.err.contains(end) && ran.err.lines().count() == 1, "{}", ran.err);
     assert!(!folder.at("out.safetensors").exists());
+}
+
+/// Outputs that cannot be written, or that would replace what was read. They are refused before the work.
+fn wrong_outputs(folder: &Folder) {
+    folder.fixture(CASES[0]).write("file", "");
+    let rows = [
+        ("in.safetensors", "is an input too; write the outputs to another file"),
+        ("./model/../in.safetensors", "is an input too; write the outputs to another file"),
+        ("model/model.safetensors", "is an input too; write the outputs to another file"),
+        ("model/config.json", "is an input too; write the outputs to another file"),
+        ("model", "is a folder, not a file"),
+        (".", "is a folder, not a file"),
+        ("no/out.safetensors", "cannot be written: there is no folder no"),
+        ("file/out.safetensors", "cannot be written: there is no folder file"),
+        #[cfg(target_os = "linux")]
+        ("/dev/null", "is not a regular file"),
+        #[cfg(target_os = "linux")]
+        ("/proc/out.safetensors", "cannot be written: No such file or directory (os error 2)"),
+    ];
+    let before = fs::read(folder.at("in.safetensors")).unwrap();
+    for (path, expected) in rows {
+        let mut args = run_args(&["--device", "reference"]);
+        args[6] = path.into();
+        folder.handmill(args).fails(&format!("{path}: {expected}"));
+    }
+    assert!(fs::read(folder.at("in.safetensors")).unwrap() == before);
+    let long = "x".repeat(300);
+    let mut args = run_args(&["--device", "reference"]);
+    args[6] = long.clone().into();
+    let ran = folder.handmill(args).exits(1);
+    assert!(ran.err.starts_with(&format!("handmill: {long}: cannot be ")), "{}", ran.err);
+    let names = fs::read_dir(folder.at("")).unwrap().count();
+    assert_eq!(names, 3, "something was left behind");
+}
+
+/// Names with a line break, with bytes that are no UTF-8, and of the greatest length.
+fn odd_paths(folder: &Folder) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::ffi::OsStrExt;
+        folder.fixture(CASES[0]);
+        for name in [&b"a\nb"[..], b"\xff\xfe", b" ", &[b'x'; 255]] {
+            let mut args = run_args(&["--device", "reference"]);
+            args[6] = std::ffi::OsStr::from_bytes(name).to_owned();
+            folder.handmill(&args).exits(0);
+            assert!(folder.0.path().join(std::ffi::OsStr::from_bytes(name)).exists());
+            args[4] = args[6].clone();
+            args[6] = "out.safetensors".into();
+            assert_eq!(
+                folder
+                    .handmill(&args)
+                    .exits(1)
+                    .err
+                    .lines()
+                    .last()
+                    .map(|line| line.ends_with("debug.hidden.0: is no input of MLP; it has input")),
+                Some(false)
+            );
+        }
+        let mut args = run_args(&["--device", "reference"]);
+        args[2] = std::ffi::OsStr::from_bytes(b"\xff").to_owned();
+        folder.handmill(args).fails("\u{fffd}: no such folder");
+    }
+}
+
+fn wrong_device(folder: &Folder) {
+    folder.fixture(CASES[0]);
+    let devices = folder.handmill(["devices"]).out;
+    let lines = devices.lines().filter(|line| line.starts_with("gpu:"));
+    let names: Vec<_> = lines.map(|line| line.replace("  (auto)", "").replacen("  ", " ", 1)).collect();
+    for (device, shown) in [("gpu:99", "gpu:99"), ("nosuch", "'nosuch'")] {
+        let ran = folder.handmill(run_args(&["--device", device]));
+        ran.fails(&format!("no usable adapter: {shown} is none of {}", names.join(", ")));
+    }
+    folder.handmill(run_args(&["--device", "gpu:x"])).fails("--device: 'x' is not an adapter number");
+    folder.handmill(run_args(&["--device", "gpu:"])).fails("--device: '' is not an adapter number");
+    folder.handmill(run_args(&["--device", ""])).exits(1);
 }
 
 /// A link stays a link: the file behind it is replaced.

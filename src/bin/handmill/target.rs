@@ -219,7 +219,7 @@ pub fn read_ports(path: &Path, kernel: &Kernel) -> Result<Tensors> {
 }
 
 /// Refuses, before anything is computed, an output that could not be written or would replace an input.
-pub fn check_output(path: &Path, inputs: &[&Path]) -> Result<()> {
+pub fn check_output(path: &Path, inputs: &[PathBuf]) -> Result<()> {
     if path.is_dir() {
         return Err(Error::file(path, "is a folder, not a file"));
     }
