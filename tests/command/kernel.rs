@@ -113,17 +113,19 @@ fn wrong_parameters(folder: &Folder) {
     for (kernel, params, expected) in rows {
         let ran = run(folder, kernel, params, "reference").exits(1);
         assert_eq!(ran.err.lines().count(), 1, "{}", ran.err);
-        let expected = if expected.is_empty() { &ran.err["handmill: ".len()..].trim_end() } else { expected };
+        let expected = if expected.is_empty() { ran.err["handmill: ".len()..].trim_end() } else { expected };
         assert!(expected.starts_with("--params") || expected.starts_with(&format!("{kernel}: ")), "{}", ran.err);
         assert_eq!(ran.err, format!("handmill: {expected}\n"), "{kernel} {params}");
         assert!(!folder.at("out.safetensors").exists());
     }
 }
 
+type Named<'a> = &'a [(&'a str, HostTensor)];
+
 fn wrong_inputs(folder: &Folder) {
     let ids = HostTensor::i32(&[2], vec![1, 2]);
     let w = HostTensor::f32(&[4, 3], vec![0.0; 12]);
-    let rows: [(&str, &[(&str, HostTensor)], &str); 7] = [
+    let rows: [(&str, Named, &str); 7] = [
         ("neg", &[], "neg: input 'x' is missing"),
         ("neg", &[("y", x())], "y: is no input of neg; it has x"),
         ("neg", &[("x", x()), ("z", x())], "z: is no input of neg; it has x"),
