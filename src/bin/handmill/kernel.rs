@@ -265,8 +265,7 @@ impl Recorded {
 
 fn run(args: &CallArgs, path: &Path) -> Result<Outcome> {
     let recorded = args.recorded()?;
-    let read: Vec<&Path> = recorded.inputs.iter().map(PathBuf::as_path).collect();
-    check_output(path, &read)?;
+    check_output(path, recorded.inputs.as_slice())?;
     let case = recorded.case()?;
     let engine = args.device.engine()?;
     let names = case.kernel.outputs;
