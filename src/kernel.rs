@@ -41,7 +41,7 @@ pub struct Kernel {
     pub work: fn(&Call) -> Work,
     /// The reference in f64: one vector per output.
     pub reference: fn(&Ref) -> Vec<Vec<f64>>,
-    /// The largest allowed `|y − r|` of every element of every output (`RELIABILITY.md` 4.3).
+    /// The largest allowed `|y − r|` of every element of every output (`docs/numerics.md`).
     pub bound: BoundRule,
     /// The gradient rule.
     pub backward: Backward,
