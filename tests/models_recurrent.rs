@@ -17,6 +17,7 @@ use handmill::verify::verify;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 type Check = Result<(), Failed>;
+type OnEngine = fn(&Engine) -> Check;
 
 fn main() {
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
@@ -32,7 +33,7 @@ fn main() {
         Trial::test("sizes_without_bounds", sizes_without_bounds),
         Trial::test("the_graph_does_not_grow_with_the_steps", the_graph_does_not_grow_with_the_steps),
     ];
-    let rows: [(&str, fn(&Engine) -> Check); 7] = [
+    let rows: [(&str, OnEngine); 7] = [
         ("bias", bias),
         ("layouts", layouts),
         ("reverse", reverse),
