@@ -65,6 +65,12 @@ impl Model {
         program: None,
     };
 
+    /// The shapes to build the graph for, where `inputs` are given; its defaults, where only a program is asked.
+    pub fn shapes(&self, inputs: &Tensors) -> Inputs {
+        let inputs = self.graph_inputs(inputs);
+        if inputs.is_empty() { Inputs::defaults() } else { Inputs::of(&inputs) }
+    }
+
     /// `inputs` without those that only the model's program takes.
     pub fn graph_inputs(&self, inputs: &Tensors) -> Tensors {
         let own = self.program.as_ref().map_or(&[][..], |p| p.own);
@@ -160,6 +166,16 @@ impl Loaded {
         let folder = ModelFolder::open(path)?;
         let model = named(folder.architecture())?;
         Ok(Loaded { folder, model })
+    }
+
+    /// Opens a folder that must hold `model`.
+    pub fn open_as(path: &std::path::Path, model: &Model) -> Result<Loaded> {
+        let loaded = Loaded::open(path)?;
+        if loaded.model.name == model.name {
+            return Ok(loaded);
+        }
+        let message = format!("holds a {}, expected a {}", loaded.model.name, model.name);
+        Err(Error::config(path.display().to_string(), message))
     }
 
     /// The graph for `inputs`. `keys` are the checkpoint's, when there is one.

@@ -10,23 +10,26 @@ use crate::graph::{FixedGraph, Graph};
 use crate::models::{self, Inputs, Loaded, Model};
 use crate::plan::Options;
 
+pub mod ddpm;
 pub mod generate;
 pub mod sample;
 
 /// What a model does beside its graph: some inputs ask for it, and it has outputs of its own.
 pub struct Program {
-    /// It runs when all of these inputs are given.
+    /// The inputs it needs.
     pub needs: &'static [&'static str],
-    /// Those of them that the model's graph does not take.
+    /// Those of them that the model's graph does not take: one of them asks for the program. Where there is
+    /// none, all it needs together do.
     pub own: &'static [&'static str],
-    /// Runs it and returns its outputs by name.
+    /// Runs it and returns its outputs by name. An input that it needs and that is missing is its error.
     pub run: fn(&Context, &Tensors) -> Result<Tensors>,
 }
 
 impl Program {
     /// True if `inputs` ask for it.
     pub fn wanted(&self, inputs: &Tensors) -> bool {
-        self.needs.iter().all(|name| inputs.contains_key(*name))
+        let given = |name: &&str| inputs.contains_key(*name);
+        if self.own.is_empty() { self.needs.iter().all(given) } else { self.own.iter().any(given) }
     }
 }
 
@@ -54,9 +57,17 @@ impl Context {
     /// # Errors
     /// Whatever is wrong with the folder, its configuration or its weights
     pub fn open(loaded: &Loaded, engine: &Engine) -> Result<(Context, Vec<String>)> {
+        Context::open_for(loaded, &Inputs::defaults(), engine)
+    }
+
+    /// As [`Context::open`], with the weights that a graph for `inputs` takes: optional ones may bring their own.
+    ///
+    /// # Errors
+    /// As [`Context::open`]
+    pub fn open_for(loaded: &Loaded, inputs: &Inputs, engine: &Engine) -> Result<(Context, Vec<String>)> {
         let checkpoint = loaded.folder.checkpoint()?;
         let keys: Vec<String> = checkpoint.tensors().iter().map(|t| t.name.clone()).collect();
-        let graph = loaded.graph(&Inputs::defaults(), Some(keys.clone()))?;
+        let graph = loaded.graph(inputs, Some(keys.clone()))?;
         let (weights, notices) = loaded.weights(&checkpoint, &graph)?;
         let context = Context {
             model: loaded.model,
@@ -75,7 +86,21 @@ impl Context {
     /// # Errors
     /// Whatever is wrong with the configuration
     pub fn random(model: &'static Model, config: Config, engine: &Engine, seed: u64) -> Result<Context> {
-        let graph = models::build(model, &config, &Inputs::defaults(), None)?;
+        Context::random_for(model, config, &Inputs::defaults(), engine, seed)
+    }
+
+    /// As [`Context::random`], with the weights that a graph for `inputs` takes.
+    ///
+    /// # Errors
+    /// As [`Context::random`]
+    pub fn random_for(
+        model: &'static Model,
+        config: Config,
+        inputs: &Inputs,
+        engine: &Engine,
+        seed: u64,
+    ) -> Result<Context> {
+        let graph = models::build(model, &config, inputs, None)?;
         Ok(Context {
             model,
             generation: config.clone(),
@@ -103,7 +128,7 @@ impl Context {
     /// Whatever is wrong with the inputs, the configuration or the plan
     pub fn run(&self, inputs: &Tensors) -> Result<Tensors> {
         let program = self.model.program.as_ref().filter(|p| p.wanted(inputs));
-        let graph_inputs = if program.is_some() { self.model.graph_inputs(inputs) } else { inputs.clone() };
+        let graph_inputs = self.model.graph_inputs(inputs);
         let mut outputs = Tensors::new();
         if program.is_none() || !graph_inputs.is_empty() {
             outputs.extend(self.session(&graph_inputs)?.run(&graph_inputs)?);

@@ -14,7 +14,7 @@ use crate::kernel::Spec;
 use crate::plan::{BufferKind, Place, Plan};
 use crate::shader::Access;
 use crate::shape::Dims;
-use crate::store::{STORAGE, Store, collected, write};
+use crate::store::{STORAGE, Store, room, write};
 use crate::tensor::{Dtype, HostTensor};
 
 /// Written into guards; no kernel produces it by accident (a quiet NaN with a payload).
@@ -224,15 +224,17 @@ impl Runner {
             Err(_) => return Err(Error::DeviceLost("a result was never mapped".into())),
         }
         let data = self.device.guarded("reading a result", || {
-            let data = staging
-                .slice(..bytes + STAMP_BYTES)
-                .get_mapped_range()
-                .map(|view| collected(view.iter().copied(), "a result"));
+            let data = staging.slice(..bytes + STAMP_BYTES).get_mapped_range().map(|view| {
+                let mut data = room(view.len(), "a result")?;
+                data.extend_from_slice(&view);
+                Ok(data)
+            });
             staging.unmap();
             data
         })?;
-        let mut data =
-            data.map_err(|e| Error::Driver { call: "reading a result".into(), message: e.to_string() })??;
+        let data: Result<Vec<u8>> =
+            data.map_err(|e| Error::Driver { call: "reading a result".into(), message: e.to_string() })?;
+        let mut data = data?;
         let stamp = data.split_off(bytes as usize);
         if stamp != progress.epoch.to_le_bytes() {
             return Err(Error::DeviceLost("the last run did not finish".into()));

@@ -20,6 +20,8 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::Value;
 
 type Outcome = Result<(), Failed>;
+type Test = fn() -> Outcome;
+type Run = fn(&Case, Option<&Arc<Device>>) -> Outcome;
 
 fn main() {
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
@@ -32,20 +34,16 @@ fn main() {
     let mut trials = vec![];
     for case in ["layers", "feedforward", "generative"].iter().flat_map(|family| cases(family)) {
         let (name, case) = (case.name.clone(), Arc::new(case));
-        let mut row = |suffix: &str, gpu: bool, run: Box<dyn Fn(&Case, Option<&Arc<Device>>) -> Outcome + Send>| {
+        let mut row = |suffix: &str, gpu: bool, run: Run| {
             let (case, device) = (case.clone(), device.clone());
             let trial = Trial::test(format!("{name}{suffix}"), move || run(&case, device.as_ref()));
             trials.push(trial.with_ignored_flag(gpu && missing));
         };
-        row(
-            "/reference",
-            false,
-            Box::new(|case, _| case.run(&Engine::Reference, true).and_then(|got| case.check(&got))),
-        );
-        row("/weights", false, Box::new(|case, _| case.weights()));
-        row("", true, Box::new(gpu));
+        row("/reference", false, |case, _| case.check(&case.run(&Engine::Reference, true)?));
+        row("/weights", false, |case, _| case.weights());
+        row("", true, gpu);
         if !name.starts_with("layers") {
-            row("/verify", true, Box::new(lockstep));
+            row("/verify", true, lockstep);
         }
     }
     let gpu = device.clone();
@@ -57,7 +55,7 @@ fn main() {
 }
 
 /// Tests that need no device.
-const GRAPHS: &[(&str, fn() -> Outcome)] = &[
+const GRAPHS: &[(&str, Test)] = &[
     ("parameters", parameters),
     ("refusals", refusals),
     ("layer_norm_over_axes", layer_norm_over_axes),

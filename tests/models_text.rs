@@ -6,12 +6,13 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use handmill::adapter::Adapter;
 use handmill::config::Config;
 use handmill::device::{Device, Select};
 use handmill::engine::{Engine, Executor, Tensors};
 use handmill::models::transformers::{bert::BERT, gpt2};
 use handmill::models::{self, Inputs, Loaded};
-use handmill::plan::Options;
+use handmill::plan::{Options, Plan};
 use handmill::programs::Context;
 use handmill::programs::generate::{Cache, Decoder, Phase, Rules};
 use handmill::programs::sample::Sampling;
@@ -21,6 +22,8 @@ use handmill::weights::{load_tensors, save_tensors};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 type Check = Result<(), Failed>;
+type OnEngine = fn(&Engine) -> Check;
+type OnDevice = fn(Arc<Device>) -> Check;
 
 fn main() {
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
@@ -32,10 +35,12 @@ fn main() {
         Trial::test("gpt2/parameters", || parameters(&gpt2::GPT2, 124_439_808)),
         Trial::test("bert/weights", || weights("bert")),
         Trial::test("gpt2/weights", || weights("gpt2")),
+        Trial::test("bert/plans", || plans(&BERT)),
+        Trial::test("gpt2/plans", || plans(&gpt2::GPT2)),
         Trial::test("bert/refused", bert_refused),
         Trial::test("gpt2/refused", gpt2_refused),
     ];
-    let rows: &[(&str, fn(&Engine) -> Check)] = &[
+    let rows: &[(&str, OnEngine)] = &[
         ("bert/fixture", |engine| fixture("bert", engine)),
         ("gpt2/fixture", |engine| fixture("gpt2", engine)),
         ("bert/other_keys", bert_other_keys),
@@ -51,7 +56,7 @@ fn main() {
         trials.push(Trial::test(format!("{name}/reference"), || row(&Engine::Reference)));
         trials.push(on_device(name, &device, missing && !required, |device| row(&Engine::Gpu(device))));
     }
-    let rows: &[(&str, fn(Arc<Device>) -> Check)] = &[
+    let rows: &[(&str, OnDevice)] = &[
         ("bert/verify", |device| lockstep("bert", device)),
         ("gpt2/verify", |device| lockstep("gpt2", device)),
         ("gpt2/verify_phases", gpt2_verify_phases),
@@ -112,6 +117,25 @@ fn same<T: PartialEq + std::fmt::Debug>(name: &str, got: T, want: T) -> Check {
 fn parameters(model: &'static models::Model, published: usize) -> Check {
     let graph = models::build(model, &Config::parse("config.json", "{}")?, &Inputs::defaults(), None)?;
     same("weights", graph.parameters(), published)
+}
+
+/// The published size fits every named adapter.
+fn plans(model: &'static models::Model) -> Check {
+    let config = Config::parse("config.json", "{}")?;
+    let mut graphs = vec![models::build(model, &config, &Inputs::defaults(), None)?];
+    if model.program.is_some() {
+        for phase in [Phase::Prefill { tokens: 100, capacity: 1024 }, Phase::Step { capacity: 1024 }] {
+            let graph = handmill::Graph::new();
+            (gpt2::CAUSAL.next_token)(&graph, &config, phase);
+            graphs.push(Arc::new(graph.build()?));
+        }
+    }
+    for adapter in Adapter::profiles() {
+        for graph in &graphs {
+            Plan::new(graph, &adapter).map_err(|e| format!("{}: {e}", adapter.name))?;
+        }
+    }
+    Ok(())
 }
 
 fn weights(case: &str) -> Check {
@@ -289,7 +313,13 @@ fn gpt2_generated(engine: &Engine) -> Check {
     }
     // The program alone, without the graph.
     let only = inputs("gpt2")?.into_iter().filter(|(name, _)| !name.starts_with("input") && name != "attention_mask");
-    same("outputs", context.run(&only.collect())?, [("generated_ids".to_owned(), want)].into())
+    same("outputs", context.run(&only.collect())?, [("generated_ids".to_owned(), want)].into())?;
+    let half = run(&context, &[("prompt_ids", ids(&[1, 1], &[3]))]);
+    same(
+        "half a request",
+        half.map_err(|e| e.message().map(str::to_owned)),
+        Err(Some("max_new_tokens: the input is missing".into())),
+    )
 }
 
 /// Draws are the same with and without caches, and differ with the seed.

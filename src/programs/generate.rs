@@ -2,6 +2,7 @@
 //! decoder-only models that give them, with caches of keys and values or without.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use super::Context;
 use super::sample::{Sampling, choose};
@@ -181,7 +182,7 @@ impl<'c> Decoder<'c> {
     /// If there are no ids, more than the capacity, or some beyond the vocabulary
     pub fn logits(&mut self, ids: &[i32]) -> Result<Vec<f32>> {
         if ids.is_empty() || ids.len() > self.capacity {
-            let message = format!("{} positions are not in 1..={}", ids.len(), self.capacity);
+            let message = format!("has {} tokens, expected 1 to {}", ids.len(), self.capacity);
             return Err(Error::tensor("input_ids", message));
         }
         if ids.len() <= self.filled {
@@ -199,11 +200,14 @@ impl<'c> Decoder<'c> {
             }
             Plans::Kept { prefill, .. } if filled == 0 => {
                 let phase = Phase::Prefill { tokens: ids.len(), capacity: self.capacity };
-                if !prefill.contains_key(&ids.len()) {
-                    let build = |g: &Graph, config: &Config| (self.causal.next_token)(g, config, phase);
-                    prefill.insert(ids.len(), self.context.session_of(build)?);
-                }
-                run(&prefill[&ids.len()], [("input_ids", whole)])?
+                let session = match prefill.entry(ids.len()) {
+                    Entry::Occupied(made) => made.into_mut(),
+                    Entry::Vacant(place) => {
+                        let build = |g: &Graph, config: &Config| (self.causal.next_token)(g, config, phase);
+                        place.insert(self.context.session_of(build)?)
+                    }
+                };
+                run(session, [("input_ids", whole)])?
             }
             Plans::Kept { step, .. } => {
                 let mut logits = vec![];
@@ -293,8 +297,8 @@ pub fn request(context: &Context, inputs: &Tensors, vocab: usize) -> Result<(Vec
     }
     ids_in_range("prompt_ids", prompt, vocab)?;
     let most = match most.as_i32().map_err(|_| Error::tensor("max_new_tokens", "is not a whole number"))? {
-        &[n] if n >= 0 => n as usize,
-        &[n] => return Err(Error::tensor("max_new_tokens", format!("is {n}, expected 0 or more"))),
+        [n] if *n >= 0 => *n as usize,
+        [n] => return Err(Error::tensor("max_new_tokens", format!("is {n}, expected 0 or more"))),
         _ => return Err(Error::tensor("max_new_tokens", format!("is {}, expected (1,)", Dims(most.shape())))),
     };
     let rules = Rules::greedy(&context.generation, most);

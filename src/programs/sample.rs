@@ -177,7 +177,7 @@ mod tests {
             let n = 20_000.0f64;
             assert!((f64::from(*count) - n * p).abs() < 5.0 * (n * p * (1.0 - p)).sqrt(), "{counts:?}");
         }
-        let drawn = |seed| (0..32).map(|n| choose(&logits, &[], n, &Sampling { seed, ..sampling(1.0) }).unwrap());
+        let drawn = |seed| (0..32).map(move |n| choose(&logits, &[], n, &Sampling { seed, ..sampling(1.0) }).unwrap());
         assert!(drawn(1).eq(drawn(1)) && !drawn(1).eq(drawn(2)));
     }
 

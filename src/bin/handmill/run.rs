@@ -27,7 +27,7 @@ pub fn run(args: &Args) -> Result<Outcome> {
     let loaded = Loaded::open(&args.model.model)?;
     let inputs = read_inputs(&args.inputs)?;
     let engine = args.model.device.engine()?;
-    let context = args.model.context(&loaded, &engine)?;
+    let context = args.model.context(&loaded, &engine, &inputs)?;
     let results: Vec<_> = context.run(&inputs)?.into_iter().collect();
     save_tensors(&args.outputs, &results, true)?;
     notice(&format!("{} tensors from {} written to {}", results.len(), engine.name(), args.outputs.display()));

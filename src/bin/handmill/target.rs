@@ -99,12 +99,14 @@ impl ModelArgs {
         if self.random.is_some() { Ok(None) } else { loaded.folder.checkpoint().map(Some) }
     }
 
-    /// The model with its weights on `engine`.
-    pub fn context(&self, loaded: &Loaded, engine: &Engine) -> Result<Context> {
+    /// The model with its weights on `engine`, ready for `inputs`.
+    pub fn context(&self, loaded: &Loaded, engine: &Engine, inputs: &Tensors) -> Result<Context> {
+        (loaded.model.check)(&loaded.folder.config(), inputs)?;
+        let shapes = loaded.model.shapes(inputs);
         let mut context = match self.random {
-            Some(seed) => Context::random(loaded.model, loaded.folder.config(), engine, seed)?,
+            Some(seed) => Context::random_for(loaded.model, loaded.folder.config(), &shapes, engine, seed)?,
             None => {
-                let (context, notices) = Context::open(loaded, engine)?;
+                let (context, notices) = Context::open_for(loaded, &shapes, engine)?;
                 notices.iter().for_each(|text| notice(text));
                 context
             }

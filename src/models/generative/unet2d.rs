@@ -139,7 +139,9 @@ impl UNetConfig {
         }
         for &c in &self.block_out_channels {
             let groups = self.norm.groups;
-            config.require(c % groups == 0, "norm_num_groups", || format!("{groups} does not divide {c} channels"));
+            config.require(c.is_multiple_of(groups), "norm_num_groups", || {
+                format!("{groups} does not divide {c} channels")
+            });
         }
     }
 

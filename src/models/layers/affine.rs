@@ -6,6 +6,7 @@ use crate::graph::Graph;
 use crate::json::Value;
 use crate::models::{Inputs, Model};
 use crate::nn;
+use crate::run::ids_in_range;
 use crate::tensor::Dtype;
 
 /// `Linear`.
@@ -37,6 +38,9 @@ pub static EMBEDDING: Model = Model {
     inputs: &["input (…) ids"],
     outputs: &["output (…, embedding_dim)"],
     build: embedding,
+    check: |config, inputs| {
+        inputs.get("input").map_or(Ok(()), |ids| ids_in_range("input", ids, config.usize("num_embeddings", 1)))
+    },
     ..LAYER
 };
 

@@ -79,7 +79,7 @@ impl<const N: usize> Keywords<N> {
     fn read(config: &Config) -> Keywords<N> {
         let channels = ["in_channels", "out_channels"].map(|key| config.required_usize(key));
         let groups = config.usize("groups", 1);
-        config.require(channels.iter().all(|c| c % groups == 0), "groups", || {
+        config.require(channels.iter().all(|c| c.is_multiple_of(groups)), "groups", || {
             format!("found {groups}, which does not divide the {} and {} channels", channels[0], channels[1])
         });
         Keywords {

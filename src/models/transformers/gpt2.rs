@@ -121,6 +121,7 @@ fn next_token(g: &Graph, config: &Config, phase: Phase) {
     let cfg = Gpt2Config::read(config);
     let input_ids = g.input("input_ids", Dtype::I32, &[1, phase.tokens()]);
     let whole = |past| transformer(g, &cfg, input_ids, wpe(g, &cfg).slice(0, 0, phase.tokens()), past).0;
+    // (1, 1, C)
     let x = match phase {
         Phase::Window { .. } => whole(Past::None { mask: None }).index_select(1, g.input("last", Dtype::I32, &[1])),
         Phase::Prefill { tokens, capacity } => whole(Past::Kept { capacity }).slice(1, tokens - 1, 1),
@@ -129,7 +130,7 @@ fn next_token(g: &Graph, config: &Config, phase: Phase) {
             let past = Past::Cached { capacity, position, length };
             transformer(g, &cfg, input_ids, position.embedding(wpe(g, &cfg)), past).0
         }
-    }; // (1, 1, C)
+    };
     g.output("logits", lm_head(g, &cfg, x).reshape(&[1, cfg.vocab_size]));
 }
 
@@ -198,31 +199,24 @@ fn attn<'g>(w: Scope<'g>, cfg: &Gpt2Config, index: usize, x: Tensor<'g>, past: P
         Past::None { mask } => q.attention(k, v, mask.map_or(causal, |mask| causal.key_mask(mask))),
         Past::Kept { capacity } => {
             let start = w.graph().constant(HostTensor::i32(&[1], vec![0]));
-            keep(w, cfg, capacity, [k, v], start);
+            for (name, new) in [("key", k), ("value", v)] {
+                keep(w, name, capacity, new, start);
+            }
             q.attention(k, v, causal)
         }
         Past::Cached { capacity, position, length } => {
-            let [k, v] = keep(w, cfg, capacity, [k, v], position); // 2 × (1, H, capacity, D)
+            let [k, v] = [("key", k), ("value", v)].map(|(name, new)| keep(w, name, capacity, new, position));
             q.attention_decode(k, v, length, None, scale)
         }
     };
     conv1d(w.at("c_proj"), y.merge_heads(), c) // (B, T, C)
 }
 
-/// The caches of keys and values after new ones were written at `position`.
-fn keep<'g>(
-    w: Scope<'g>,
-    cfg: &Gpt2Config,
-    capacity: usize,
-    new: [Tensor<'g>; 2],
-    position: Tensor<'g>,
-) -> [Tensor<'g>; 2] {
-    let shape = [1, cfg.n_head, capacity, cfg.n_embd / cfg.n_head];
-    let mut names = ["key", "value"].into_iter();
-    new.map(|new| {
-        let name = format!("{}.{} of {capacity}", w.path(), names.next().unwrap_or_default());
-        w.graph().state(&name, Dtype::F32, &shape).cache_append(new, position)
-    })
+/// The cache `name` of a layer after `new (1, H, T, D)` was written at `position`: (1, H, capacity, D).
+fn keep<'g>(w: Scope<'g>, name: &str, capacity: usize, new: Tensor<'g>, position: Tensor<'g>) -> Tensor<'g> {
+    let [b, h, _, d] = new.dims();
+    let state = w.graph().state(&format!("{}.{name} of {capacity}", w.path()), Dtype::F32, &[b, h, capacity, d]);
+    state.cache_append(new, position)
 }
 
 fn mlp<'g>(w: Scope<'g>, cfg: &Gpt2Config, x: Tensor<'g>) -> Tensor<'g> {

@@ -1,0 +1,90 @@
+//! Limits are checked when the plan is made, and large weights are split where kernels allow it.
+
+use std::sync::Arc;
+
+use handmill::plan::{BufferKind, Options};
+use handmill::store::{Store, Weights};
+use handmill::{Adapter, Dtype, FixedGraph, Graph, Plan};
+
+use crate::support::{close, device, run};
+
+/// A lookup and the product with the same table, as in a language model.
+fn tied(rows: usize, transposed: bool) -> Arc<FixedGraph> {
+    let g = Graph::new();
+    let ids = g.input("ids", Dtype::I32, &[2, 3]);
+    let table = g.weight("wte.weight", &[rows, 16]);
+    let x = ids.embedding(table).tanh();
+    g.output("logits", if transposed { x.matmul_t(table) } else { x.matmul(g.weight("head", &[16, rows])) });
+    Arc::new(g.build().unwrap())
+}
+
+fn small_bindings(bytes: u64) -> Adapter {
+    Adapter { name: "small".into(), max_binding: bytes, ..Adapter::nvidia() }
+}
+
+#[test]
+fn a_large_table_is_split_by_rows() {
+    let graph = tied(100, true);
+    // 6400 bytes of table in bindings of 2048: 32 rows each, the last with 4.
+    let limits = small_bindings(2500);
+    let plan = Plan::new(&graph, &limits).unwrap();
+    let parts = plan.buffers.iter().filter(|b| matches!(b.kind, BufferKind::Weight { part: Some(_), .. })).count();
+    assert_eq!(parts, 3);
+    let Some(device) = device() else { return };
+    let weights = Arc::new(Weights::random(&graph, 5));
+    for f16_weights in [false, true] {
+        let options = Options { f16_weights, ..Options::default() };
+        let limits = small_bindings(if f16_weights { 1300 } else { 2500 });
+        let whole = run(&Store::new(&device, weights.clone()), &graph, &options, None);
+        let split = run(&Store::new(&device, weights.clone()), &graph, &options, Some(&limits));
+        close("split against whole", &split[0].1, &whole[0].1);
+    }
+}
+
+#[test]
+fn a_weight_that_cannot_be_split_is_an_error() {
+    let text = Plan::new(&tied(100, false), &small_bindings(2500)).map(|_| ()).unwrap_err().to_string();
+    assert!(
+        text.contains("head") && text.contains("6400 bytes are more than one binding of small holds (2500)"),
+        "{text}"
+    );
+}
+
+#[test]
+fn f16_weights_stay_close() {
+    let Some(device) = device() else { return };
+    let graph = tied(40, true);
+    let weights = Arc::new(Weights::random(&graph, 5));
+    let of = |f16_weights| {
+        let options = Options { f16_weights, ..Options::default() };
+        run(&Store::new(&device, weights.clone()), &graph, &options, None)[0].1.to_f64()
+    };
+    let (wide, narrow) = (of(false), of(true));
+    let largest = wide.iter().zip(&narrow).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
+    assert!(largest > 0.0 && largest < 1e-4, "{largest}");
+}
+
+#[test]
+fn a_grid_above_the_limit_is_folded() {
+    let g = Graph::new();
+    g.output("y", g.input("x", Dtype::F32, &[70_000, 3]).softmax(-1));
+    let limits = Adapter { max_groups: 300, ..Adapter::nvidia() };
+    let plan = Plan::new(&Arc::new(g.build().unwrap()), &limits).unwrap();
+    assert!(plan.dispatches.iter().all(|d| d.grid.iter().all(|&n| n <= 300)));
+}
+
+#[test]
+fn peak_memory_is_known_and_refused_with_both_figures() {
+    let options = Options { max_bytes: Some(1000), ..Options::default() };
+    let text = Plan::with(&tied(100, true), &Adapter::webgpu(), &options).map(|_| ()).unwrap_err().to_string();
+    assert!(text.starts_with("the plan: needs ") && text.ends_with(" bytes, and 1000 are allowed"), "{text}");
+}
+
+#[test]
+fn workgroup_limits_name_what_is_lacking() {
+    let g = Graph::new();
+    g.output("y", g.input("x", Dtype::F32, &[8, 8]).exp());
+    let tiny = Adapter { name: "tiny".into(), max_invocations: 32, ..Adapter::webgpu() };
+    let text = Plan::new(&Arc::new(g.build().unwrap()), &tiny).map(|_| ()).unwrap_err().to_string();
+    assert!(text.contains("invocations in a workgroup, and tiny has 32"), "{text}");
+}
