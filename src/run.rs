@@ -87,6 +87,7 @@ impl Runner {
     pub fn with(store: &Arc<Store>, plan: &Arc<Plan>, checks: Checks) -> Result<Runner> {
         let device = store.device().clone();
         let largest = plan.results.iter().map(|(_, v)| plan.specs[*v].bytes()).max().unwrap_or(0);
+        expect_bindings(plan, device.adapter().max_binding.min(plan.adapter.max_binding))?;
         expect_room(store, plan, largest)?;
         let buffers = plan.buffers.iter().map(|b| make_buffer(store, plan, b)).collect::<Result<Vec<_>>>()?;
         let buffers = Owned::new(buffers);
@@ -357,6 +358,18 @@ fn make_buffer(store: &Arc<Store>, plan: &Plan, buffer: &crate::plan::Buffer) ->
             store.device().buffer("slot", buffer.bytes, STORAGE)
         }
     }
+}
+
+fn expect_bindings(plan: &Plan, max: u64) -> Result<()> {
+    for d in &plan.dispatches {
+        for b in &d.bindings {
+            if let Some(place) = b.place.filter(|p| p.bytes > max) {
+                let message = format!("'{}' of {} bytes is larger than a binding ({max})", b.name, place.bytes);
+                return Err(Error::limit(plan.ops[d.op].label(), message));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Pipelines, parameters and bind groups of every dispatch.

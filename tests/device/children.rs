@@ -123,7 +123,7 @@ fn waiting_for_a_dispatch_without_end_has_a_bound() {
         return println!("ignored: a GPU may finish in time, or its driver reset it");
     }
     let before = Instant::now();
-    let text = succeed(start("long dispatch", "nice", &[("HANDMILL_TIMEOUT", Path::new("1.5"))]));
+    let text = succeed(start("long dispatch", "", &[("HANDMILL_TIMEOUT", Path::new("1.5"))]));
     assert!(before.elapsed() < Duration::from_secs(20), "took {:?}: {text}", before.elapsed());
 }
 
@@ -151,7 +151,7 @@ const DEVICE_LOST: i32 = -4;
 const MEMORY_MAP_FAILED: i32 = -5;
 
 /// Functions of the driver that may fail, and how.
-const FAULTS: [(&str, i32); 20] = [
+const FAULTS: [(&str, i32); 19] = [
     ("vkCreateBuffer", OUT_OF_DEVICE_MEMORY),
     ("vkAllocateMemory", OUT_OF_DEVICE_MEMORY),
     ("vkBindBufferMemory", OUT_OF_DEVICE_MEMORY),
@@ -170,7 +170,6 @@ const FAULTS: [(&str, i32); 20] = [
     ("vkQueueSubmit", DEVICE_LOST),
     ("vkQueueSubmit", OUT_OF_DEVICE_MEMORY),
     ("vkWaitSemaphores", DEVICE_LOST),
-    ("vkWaitForFences", DEVICE_LOST),
     ("vkGetSemaphoreCounterValue", DEVICE_LOST),
 ];
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use handmill::file::available_memory;
 use handmill::kernels::elementwise::fill::FILL;
 use handmill::plan::Options;
+use handmill::run::Runner;
 use handmill::{Adapter, Dtype, Error, FixedGraph, Graph, Plan};
 
 use super::{block, device, runner, store};
@@ -23,7 +24,7 @@ pub fn hungry(buffers: usize, bytes: usize) -> Arc<FixedGraph> {
 fn refused(graph: &Arc<FixedGraph>, adapter: &Adapter) -> String {
     match Plan::new(graph, adapter) {
         Err(e @ Error::Limit { .. }) => e.to_string(),
-        other => panic!("not a limit: {:?}", other.map(|p| p.dispatches.len())),
+        other => panic!("{adapter:?} is no limit: {:?}", other.map(|p| p.totals())),
     }
 }
 
@@ -32,7 +33,6 @@ fn a_plan_beyond_a_limit_names_it() {
     let big = hungry(1, 1 << 20);
     let base = Adapter { name: "tiny".into(), ..Adapter::webgpu() };
     let cases = [
-        (refused(&big, &Adapter { max_binding: 64 << 10, ..base.clone() }), "65536"),
         (refused(&big, &Adapter { max_buffer: 64 << 10, ..base.clone() }), "65536"),
         (refused(&block(), &Adapter { max_invocations: 32, ..base.clone() }), "32"),
         (refused(&block(), &Adapter { max_workgroup_bytes: 16, ..base.clone() }), "16"),
@@ -43,6 +43,18 @@ fn a_plan_beyond_a_limit_names_it() {
         println!("{text}");
         assert!(text.contains(figure), "'{figure}' is not in: {text}");
     }
+}
+
+#[test]
+fn a_result_beyond_a_binding_is_refused_before_the_driver_sees_it() {
+    let Some(device) = device() else { return };
+    let graph = hungry(1, 1 << 20);
+    let tiny = device.adapter().limited_to(&Adapter { max_binding: 64 << 10, ..Adapter::webgpu() });
+    let before = device.counts().buffers;
+    let error = Plan::new(&graph, &tiny).and_then(|plan| Runner::new(&store(&device, &graph), &Arc::new(plan)));
+    let text = error.map(|_| ()).unwrap_err().to_string();
+    assert!(text.contains("1048576 bytes") && text.contains("65536"), "{text}");
+    assert_eq!(device.counts().buffers, before, "nothing was allocated");
 }
 
 #[test]
