@@ -21,7 +21,7 @@ use crate::tensor::{Dtype, HostTensor};
 pub static CLIP_TEXT: Model = Model {
     name: "CLIPTextModel",
     title: "CLIP, the text encoder",
-    section: "5.9",
+    section: "5.13",
     source: "Radford et al. 2021, arXiv:2103.00020",
     config: &[
         "vocab_size [49408]",
@@ -51,7 +51,7 @@ pub static CLIP_TEXT: Model = Model {
 pub static CLIP: Model = Model {
     name: "CLIPModel",
     title: "CLIP",
-    section: "5.9",
+    section: "5.13",
     source: "Radford et al. 2021, arXiv:2103.00020",
     config: &[
         "text_config {vocab_size [49408], hidden_size [512], intermediate_size [2048], num_hidden_layers [12], \

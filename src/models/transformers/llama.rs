@@ -25,7 +25,7 @@ use crate::tensor::Dtype;
 pub static LLAMA: Model = Model {
     name: "LlamaForCausalLM",
     title: "Llama",
-    section: "5.8",
+    section: "5.9",
     source: "Touvron et al. 2023, arXiv:2302.13971",
     config: &[
         "vocab_size [32000]",

@@ -17,7 +17,7 @@ use crate::tensor::Dtype;
 pub static VIT: Model = Model {
     name: "ViTForImageClassification",
     title: "Vision Transformer",
-    section: "5.9",
+    section: "5.12",
     source: "Dosovitskiy et al. 2020, arXiv:2010.11929",
     config: &[
         "hidden_size [768]",
