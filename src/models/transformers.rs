@@ -7,11 +7,13 @@ use crate::graph::Tensor;
 use crate::models::Model;
 use crate::run::ids_in_range;
 
+pub mod bart;
 pub mod bert;
 pub mod gpt2;
+pub mod t5;
 
 /// Every Transformer.
-pub static MODELS: &[&Model] = &[&bert::BERT, &gpt2::GPT2];
+pub static MODELS: &[&Model] = &[&bert::BERT, &gpt2::GPT2, &t5::T5, &bart::BART];
 
 /// The most blocks a configuration may ask for.
 pub const MAX_LAYERS: usize = 1000;
