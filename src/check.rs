@@ -22,7 +22,7 @@ pub enum Tier {
     Spec,
 }
 
-/// Builders of per-element tolerances (`RELIABILITY.md` 4.3). `r` is always the reference value.
+/// Builders of per-element tolerances (`docs/numerics.md`). `r` is always the reference value.
 #[derive(Debug, Clone, Copy)]
 pub struct Tol {
     /// The rounding model.

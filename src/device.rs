@@ -95,6 +95,7 @@ impl Select {
     pub fn parse(text: &str) -> Result<Select> {
         match text {
             "auto" | "gpu" => Ok(Select::Auto),
+            "" => Err(Error::config("--device", "is empty, expected auto, gpu, gpu:N or a part of a name")),
             _ => match text.strip_prefix("gpu:") {
                 Some(n) => n
                     .parse()

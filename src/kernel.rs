@@ -41,7 +41,7 @@ pub struct Kernel {
     pub work: fn(&Call) -> Work,
     /// The reference in f64: one vector per output.
     pub reference: fn(&Ref) -> Vec<Vec<f64>>,
-    /// The largest allowed `|y − r|` of every element of every output (`RELIABILITY.md` 4.3).
+    /// The largest allowed `|y − r|` of every element of every output (`docs/numerics.md`).
     pub bound: BoundRule,
     /// The gradient rule.
     pub backward: Backward,
@@ -249,11 +249,16 @@ pub struct Fusion {
     pub role: Role,
     /// What this kernel can do to its own result before it writes it.
     pub epilogue: Option<Epilogue>,
+    /// The kernel that computes this one of an activation of its first input, named by the parameter
+    /// `activation`: `activation(a) ∘ b`, for a commutative `a ∘ b`.
+    pub of_activation: Option<&'static Kernel>,
+    /// The kernel that computes an activation of this one, named by the parameter `activation`.
+    pub then_activation: Option<&'static Kernel>,
 }
 
 impl Fusion {
     /// Neither fuses nor is fused.
-    pub const NONE: Fusion = Fusion { role: Role::None, epilogue: None };
+    pub const NONE: Fusion = Fusion { role: Role::None, epilogue: None, of_activation: None, then_activation: None };
 }
 
 /// What a kernel is to a producer with an [`Epilogue`].

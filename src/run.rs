@@ -159,6 +159,18 @@ impl Runner {
         Ok(())
     }
 
+    /// Waits until every run so far is finished.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`] if the device did not finish it
+    pub fn wait(&self) -> Result<()> {
+        let mut progress = lock(&self.progress);
+        match progress.in_flight.drain(..).next_back() {
+            Some(last) => self.device.wait(&last),
+            None => Ok(()),
+        }
+    }
+
     /// The result `name` of the last run; waits for it.
     pub fn read(&self, name: &str) -> Result<HostTensor> {
         let found = self.plan.results.iter().find(|(n, _)| n == name);

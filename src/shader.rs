@@ -190,7 +190,13 @@ impl Shaders {
         for (number, line) in text.lines().enumerate() {
             if let Some(path) = line.trim().strip_prefix("// @import ") {
                 if seen.insert(path.trim().to_owned()) {
-                    self.include(path.trim(), seen, built_in, out)?;
+                    self.include(path.trim(), seen, built_in, out).map_err(|e| match e {
+                        Error::Shader { shader, message } if shader == path.trim() => {
+                            let message = format!("imports {shader}, and there is {message}");
+                            Error::shader(format!("{shown}:{}", number + 1), message)
+                        }
+                        other => other,
+                    })?;
                 }
                 continue;
             }
@@ -333,7 +339,8 @@ fn replace_word(text: &str, word: &str, by: &str) -> String {
 /// [`Error::Shader`] with the file and line: those of `origins`, else those of `source` itself
 pub fn validate(name: &str, source: &str, origins: &[String]) -> Result<(naga::Module, ModuleInfo)> {
     let fail = |place: Option<naga::SourceLocation>, message: String| {
-        let line = place.map_or(0, |p| p.line_number as usize);
+        // What is missing at the end is missed on the last line.
+        let line = place.map_or(0, |p| (p.line_number as usize).min(source.lines().count()));
         let text = source.lines().nth(line.max(1) - 1).unwrap_or("").trim();
         let own = || if line == 0 { name.to_owned() } else { format!("{name}:{line}") };
         let at = line.checked_sub(1).and_then(|n| origins.get(n)).cloned().unwrap_or_else(own);

@@ -24,7 +24,9 @@ pub struct Args {
 
 /// Runs a model, and its program where the inputs ask for one, and writes every result.
 pub fn run(args: &Args) -> Result<Outcome> {
-    check_output(&args.outputs, &[&args.inputs])?;
+    let weights = ["model.safetensors", "diffusion_pytorch_model.safetensors", "config.json"];
+    let read: Vec<_> = weights.iter().map(|name| args.model.model.join(name)).chain([args.inputs.clone()]).collect();
+    check_output(&args.outputs, &read)?;
     let loaded = Loaded::open(&args.model.model)?;
     let inputs = read_inputs(&args.inputs)?;
     let engine = args.model.device.engine()?;

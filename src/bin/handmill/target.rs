@@ -8,6 +8,7 @@ use handmill::adapter::Adapter;
 use handmill::device::{Device, Select};
 use handmill::engine::{Engine, Tensors};
 use handmill::error::{Error, Result};
+use handmill::file::available_memory;
 use handmill::graph::FixedGraph;
 use handmill::kernel::Kernel;
 use handmill::models::{self, Inputs, Loaded};
@@ -125,6 +126,7 @@ impl ModelArgs {
     pub fn context(&self, loaded: &Loaded, engine: &Engine, inputs: &Tensors) -> Result<Context> {
         (loaded.model.check)(&loaded.folder.config(), inputs)?;
         let shapes = loaded.model.shapes(inputs);
+        check_memory(&*loaded.graph(&shapes, None)?)?;
         let mut context = match self.random {
             Some(seed) => Context::random_for(loaded.model, loaded.folder.config(), &shapes, engine, seed)?,
             None => {
@@ -143,6 +145,7 @@ impl ModelArgs {
         let checkpoint = self.checkpoint(loaded)?;
         let keys = checkpoint.as_ref().map(|c| c.tensors().iter().map(|t| t.name.clone()).collect());
         let graph = loaded.graph(inputs, keys)?;
+        check_memory(&graph)?;
         let weights = match &checkpoint {
             None => models::random_weights(&graph, self.random.unwrap_or(0)),
             Some(checkpoint) => {
@@ -153,6 +156,17 @@ impl ModelArgs {
         };
         Ok((graph, weights))
     }
+}
+
+/// Refuses weights that the host cannot hold, before the first of them is made: an allocation that fails ends the
+/// process, and one that the system regrets ends it later.
+fn check_memory(graph: &FixedGraph) -> Result<()> {
+    let need = graph.weights().fold(0u64, |sum, (_, spec)| sum.saturating_add(spec.bytes()));
+    let there = available_memory();
+    if need <= there {
+        return Ok(());
+    }
+    Err(Error::limit("the weights", format!("need {need} bytes of host memory, {there} can be used")))
 }
 
 /// Named tensors of a file.
@@ -205,7 +219,7 @@ pub fn read_ports(path: &Path, kernel: &Kernel) -> Result<Tensors> {
 }
 
 /// Refuses, before anything is computed, an output that could not be written or would replace an input.
-pub fn check_output(path: &Path, inputs: &[&Path]) -> Result<()> {
+pub fn check_output(path: &Path, inputs: &[PathBuf]) -> Result<()> {
     if path.is_dir() {
         return Err(Error::file(path, "is a folder, not a file"));
     }
