@@ -63,7 +63,6 @@ pub static BART: Model = Model {
         own: &["prompt_ids", "max_new_tokens"],
         run: |context, inputs| answer_prompt(context, &GENERATION, inputs),
     }),
-    ..Model::BASE
 };
 
 /// What generation needs of BART.
