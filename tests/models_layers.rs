@@ -245,7 +245,12 @@ fn parameters() -> Outcome {
         "freq_shift": 1, "norm_eps": 1e-06, "up_block_types": ["UpBlock2D", "UpBlock2D", "AttnUpBlock2D", "UpBlock2D"]}"#;
     let lenet5 = r#"{"in_channels": 1, "image_size": [28, 28], "conv_channels": [6, 16], "kernel_size": 5, "padding": "valid",
         "pooling": "mean", "activation": "tanh", "fc_sizes": [120, 84], "num_classes": 10}"#;
-    for (model, config, count) in [("UNet2DModel", cifar, 35_746_307), ("LeNet", lenet5, 44_426)] {
+    let latent = r#"{"block_out_channels": [128, 256, 512, 512], "layers_per_block": 2, "sample_size": 64,
+        "down_block_types": ["DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D"],
+        "up_block_types": ["UpDecoderBlock2D", "UpDecoderBlock2D", "UpDecoderBlock2D", "UpDecoderBlock2D"]}"#;
+    for (model, config, count) in
+        [("UNet2DModel", cifar, 35_746_307), ("LeNet", lenet5, 44_426), ("AutoencoderKL", latent, 83_653_863)]
+    {
         let found = graph(model, config, &[]).map_err(text)?.parameters();
         if found != count {
             return Err(format!("{model} has {found} parameters, published are {count}").into());

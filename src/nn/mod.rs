@@ -1,5 +1,6 @@
 //! Compositions without a shader of their own, under the names their checkpoints use.
 
 mod linear;
+pub mod resnet2d;
 
 pub use linear::linear;
