@@ -16,6 +16,7 @@ use crate::store::Weights;
 use crate::tensor::Dtype;
 use crate::weights::Checkpoint;
 
+pub mod attention;
 pub mod feedforward;
 pub mod generative;
 pub mod layers;
@@ -81,8 +82,14 @@ impl Model {
 }
 
 /// Families of models, in the order of the catalogue.
-pub static FAMILIES: &[&[&Model]] =
-    &[predictors::MODELS, feedforward::MODELS, transformers::MODELS, generative::MODELS, layers::MODELS];
+pub static FAMILIES: &[&[&Model]] = &[
+    predictors::MODELS,
+    feedforward::MODELS,
+    attention::MODELS,
+    transformers::MODELS,
+    generative::MODELS,
+    layers::MODELS,
+];
 
 /// Every model, in the order of the catalogue.
 pub fn all() -> impl Iterator<Item = &'static Model> {

@@ -12,6 +12,7 @@ use handmill::engine::{Engine, Tensors};
 use handmill::graph::FixedGraph;
 use handmill::models::{self, Inputs, Loaded};
 use handmill::plan::Options;
+use handmill::programs::Context;
 use handmill::store::{Store, Weights};
 use handmill::tensor::HostTensor;
 use handmill::verify::verify;
@@ -32,7 +33,7 @@ fn main() {
     let missing = device.is_none() && !required;
 
     let mut trials = vec![];
-    for case in ["layers", "feedforward", "generative"].iter().flat_map(|family| cases(family)) {
+    for case in ["layers", "feedforward", "attention", "generative"].iter().flat_map(|family| cases(family)) {
         let (name, case) = (case.name.clone(), Arc::new(case));
         let mut row = |suffix: &str, gpu: bool, run: Run| {
             let (case, device) = (case.clone(), device.clone());
@@ -111,7 +112,15 @@ impl Case {
     fn run(&self, engine: &Engine, fuse: bool) -> Result<Tensors, Failed> {
         let options = Options { fuse, ..Options::default() };
         let session = engine.executor(self.weights.clone()).session(&self.graph, &options, None).map_err(text)?;
-        Ok(session.run(&self.inputs).map_err(text)?.into_iter().collect())
+        let mut outputs: Tensors = session.run(&self.inputs).map_err(text)?.into_iter().collect();
+        // Those that a program makes.
+        if self.outputs.keys().any(|name| !name.starts_with("debug.") && !outputs.contains_key(name)) {
+            let loaded = Loaded::open(&data("tests/data").join(&self.name)).map_err(text)?;
+            let (mut context, _) = Context::open(&loaded, engine).map_err(text)?;
+            context.options = options;
+            outputs.extend(context.run(&self.inputs).map_err(text)?);
+        }
+        Ok(outputs)
     }
 
     /// Every expected output is there (`debug.*` may be absent) and within the tolerance of `meta.json`.

@@ -1,6 +1,7 @@
 //! Compositions without a shader of their own, under the names their checkpoints use.
 
 mod linear;
+pub mod multi_head;
 pub mod resnet2d;
 
 pub use linear::linear;
