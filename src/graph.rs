@@ -165,14 +165,9 @@ impl Graph {
             }
             return tensor;
         }
-        let fits = checked_len(shape).is_some_and(|n| n > 0 && n <= i32::MAX as usize) && shape.len() <= MAX_RANK;
         let mut shape = shape;
-        if !fits {
-            self.fail(
-                Location::caller(),
-                name,
-                format!("shape {} is empty, has over 2^31 elements or over {MAX_RANK} axes", Dims(shape)),
-            );
+        if let Some(problem) = problem(shape) {
+            self.fail(Location::caller(), name, format!("shape {} {problem}", Dims(shape)));
             shape = &[1];
         }
         let tensor = self.value(Spec::new(dtype, shape), source(name.to_owned()));
@@ -265,12 +260,8 @@ impl Graph {
             kernel.outputs.len()
         );
         for (name, spec) in kernel.outputs.iter().zip(&call.outputs) {
-            let fits = checked_len(&spec.shape).is_some_and(|n| n > 0 && n <= i32::MAX as usize);
-            if !fits || spec.shape.len() > MAX_RANK {
-                return Err(format!(
-                    "output '{name}' would be {}, which is empty, has over 2^31 elements or over {MAX_RANK} axes",
-                    Dims(&spec.shape)
-                ));
+            if let Some(problem) = problem(&spec.shape) {
+                return Err(format!("output '{name}' would be {}, which {problem}", Dims(&spec.shape)));
             }
         }
         Ok(call)
@@ -360,5 +351,17 @@ impl Graph {
             return Err(Error::Graph { at: node.at.clone(), op: node.call.kernel.name.into(), message });
         }
         Ok(graph)
+    }
+}
+
+/// Why no tensor can have `shape`, as `has no elements`.
+fn problem(shape: &[usize]) -> Option<String> {
+    if shape.len() > MAX_RANK {
+        return Some(format!("has {} axes, and {MAX_RANK} are the most", shape.len()));
+    }
+    match checked_len(shape) {
+        Some(0) => Some("has no elements".into()),
+        Some(n) if n <= i32::MAX as usize => None,
+        _ => Some("has more than 2147483647 elements".into()),
     }
 }

@@ -217,13 +217,13 @@ const MLP: &[Wrong] = &[
         "inputs/empty_batch",
         |f| in_file(f, raw(r#"{"input":{"dtype":"F32","shape":[0,8],"data_offsets":[0,0]}}"#, 0)),
         REFERENCE,
-        "src/models/feedforward/mlp.rs:N: input: shape (0, 8) is empty, has over 2^31 elements or over 8 axes",
+        "src/models/feedforward/mlp.rs:N: input: shape (0, 8) has no elements",
     ),
     (
         "inputs/empty_batch_gpu",
         |f| in_file(f, raw(r#"{"input":{"dtype":"F32","shape":[0,8],"data_offsets":[0,0]}}"#, 0)),
         GPU,
-        "src/models/feedforward/mlp.rs:N: input: shape (0, 8) is empty, has over 2^31 elements or over 8 axes",
+        "src/models/feedforward/mlp.rs:N: input: shape (0, 8) has no elements",
     ),
     // Weights.
     (
@@ -373,7 +373,7 @@ const MLP: &[Wrong] = &[
         "config/product",
         |f| config(f, "16", "2000000000"),
         REFERENCE,
-        "src/models/feedforward/mlp.rs:N, in layers.0: layers.0.weight: shape (2000000000, 8) is empty, has over 2^31 elements or over 8 axes",
+        "src/models/feedforward/mlp.rs:N, in layers.0: layers.0.weight: shape (2000000000, 8) has more than 2147483647 elements",
     ),
     (
         "config/fraction",

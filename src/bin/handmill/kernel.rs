@@ -133,6 +133,16 @@ fn described(default: Default) -> String {
     }
 }
 
+fn fits(value: &Value, default: Default) -> bool {
+    match default {
+        Default::NeedInt | Default::Int(_) => matches!(value, Value::Int(_)),
+        Default::NeedFloat | Default::Float(_) => matches!(value, Value::Float(_)),
+        Default::NeedInts | Default::Ints(_) => matches!(value, Value::Ints(_)),
+        Default::Flag(_) => matches!(value, Value::Flag(_)),
+        Default::Text(_) => matches!(value, Value::Text(_)),
+    }
+}
+
 /// The name of a variant on the command line.
 fn spelled(how: &str) -> &str {
     if how.is_empty() { "plain" } else { how }
@@ -224,6 +234,14 @@ impl Recorded {
                 (Value::Int(v), Default::Float(_) | Default::NeedFloat) => Value::Float(v as f64),
                 (value, _) => value,
             };
+            if !fits(&value, default) {
+                let kind = described(default);
+                let kind = kind.split(" [").next().unwrap_or_default();
+                return Err(Error::config(
+                    format!("--params {name}"),
+                    format!("found {}, expected {kind}", to_json(&value)),
+                ));
+            }
             case = case.param(name, value);
         }
         let mut tensors = self.inputs.as_deref().map_or_else(|| Ok(Tensors::new()), |path| read_ports(path, kernel))?;
