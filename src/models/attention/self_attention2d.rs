@@ -1,7 +1,7 @@
 //! Self-attention over the positions of an image, added to it.
 //!
 //! Paper     Zhang, Goodfellow, Metaxas, Odena 2018, "Self-attention generative adversarial networks", arXiv:1805.08318
-//! Weights   1×1 convolutions `query`, `key` (Q, C, 1, 1), `value` (U, C, 1, 1), `out` (C, U, 1, 1) with bias; `gamma` (1)
+//! Weights   convolutions with bias: `query`, `key` (Q, C, 1, 1), `value` (U, C, 1, 1), `out` (C, U, 1, 1); `gamma` (1)
 //! Differs   from the paper: biases, and a scale if asked for
 //! Shapes    input (B, C, H, W) → output (B, C, H, W), attentions (B, H·W, H·W)
 
