@@ -201,6 +201,7 @@ pub struct Device {
     uncaptured: Arc<Mutex<Option<String>>>,
     timeout: Mutex<Option<Duration>>,
     pending_uploads: AtomicU64,
+    last: Mutex<Option<wgpu::SubmissionIndex>>,
     pub(crate) counters: Counters,
 }
 
@@ -256,6 +257,7 @@ impl Device {
             uncaptured,
             timeout: Mutex::new(timeout_from(std::env::var("HANDMILL_TIMEOUT").ok().as_deref())?),
             pending_uploads: AtomicU64::new(0),
+            last: Mutex::new(None),
             counters: Counters::default(),
         }))
     }
@@ -345,8 +347,19 @@ impl Device {
     /// Submits, and fails if the device did.
     pub(crate) fn submit(&self, commands: wgpu::CommandBuffer) -> Result<wgpu::SubmissionIndex> {
         self.counters.submissions.fetch_add(1, Ordering::Relaxed);
+        self.enqueue("a submission", Some(commands))
+    }
+
+    fn enqueue(&self, call: &str, commands: Option<wgpu::CommandBuffer>) -> Result<wgpu::SubmissionIndex> {
+        // Lavapipe's vkQueueSubmit blocks while work is in the queue; a wait has a timeout, a submission has none.
+        let last = Some(&self.last).filter(|_| self.adapter.kind == AdapterKind::Cpu).and_then(|l| lock(l).clone());
+        if let Some(last) = last {
+            self.wait(&last)?;
+        }
         self.pending_uploads.store(0, Ordering::Relaxed);
-        self.guarded("a submission", || self.queue.submit([commands]))
+        let submitted = self.guarded(call, || self.queue.submit(commands))?;
+        *lock(&self.last) = Some(submitted.clone());
+        Ok(submitted)
     }
 
     /// Writes into a buffer before the next submission. Now and then waits, to bound what the driver keeps.
@@ -356,8 +369,7 @@ impl Device {
         if pending <= MAX_PENDING_UPLOADS {
             return Ok(());
         }
-        self.pending_uploads.store(0, Ordering::Relaxed);
-        let submitted = self.guarded("an upload", || self.queue.submit([]))?;
+        let submitted = self.enqueue("an upload", None)?;
         self.wait(&submitted)
     }
 

@@ -14,7 +14,7 @@ use crate::kernel::Spec;
 use crate::plan::{BufferKind, Dispatch, Place, Plan};
 use crate::shader::Access;
 use crate::shape::Dims;
-use crate::store::{STORAGE, Store, write};
+use crate::store::{STORAGE, Store, room, write};
 use crate::tensor::{Dtype, HostTensor};
 
 /// Written into guards; no kernel produces it by accident (a quiet NaN with a payload).
@@ -87,6 +87,7 @@ impl Runner {
     pub fn with(store: &Arc<Store>, plan: &Arc<Plan>, checks: Checks) -> Result<Runner> {
         let device = store.device().clone();
         let largest = plan.results.iter().map(|(_, v)| plan.specs[*v].bytes()).max().unwrap_or(0);
+        expect_bindings(plan, device.adapter().max_binding.min(plan.adapter.max_binding))?;
         expect_room(store, plan, largest)?;
         let buffers = plan.buffers.iter().map(|b| make_buffer(store, plan, b)).collect::<Result<Vec<_>>>()?;
         let buffers = Owned::new(buffers);
@@ -237,11 +238,17 @@ impl Runner {
             Err(_) => return Err(Error::DeviceLost("a result was never mapped".into())),
         }
         let data = self.device.guarded("reading a result", || {
-            let data = staging.slice(..bytes + STAMP_BYTES).get_mapped_range().map(|view| view.to_vec());
+            let data = staging.slice(..bytes + STAMP_BYTES).get_mapped_range().map(|view| {
+                let mut data = room(view.len(), "a result")?;
+                data.extend_from_slice(&view);
+                Ok(data)
+            });
             staging.unmap();
             data
         })?;
-        let mut data = data.map_err(|e| Error::Driver { call: "reading a result".into(), message: e.to_string() })?;
+        let data: Result<Vec<u8>> =
+            data.map_err(|e| Error::Driver { call: "reading a result".into(), message: e.to_string() })?;
+        let mut data = data?;
         let stamp = data.split_off(bytes as usize);
         if stamp != progress.epoch.to_le_bytes() {
             return Err(Error::DeviceLost("the last run did not finish".into()));
@@ -364,6 +371,18 @@ fn make_buffer(store: &Arc<Store>, plan: &Plan, buffer: &crate::plan::Buffer) ->
             store.device().buffer("slot", buffer.bytes, STORAGE)
         }
     }
+}
+
+fn expect_bindings(plan: &Plan, max: u64) -> Result<()> {
+    for d in plan.packing.iter().chain(&plan.dispatches) {
+        for b in &d.bindings {
+            if let Some(place) = b.place.filter(|p| p.bytes > max) {
+                let message = format!("'{}' of {} bytes is larger than a binding ({max})", b.name, place.bytes);
+                return Err(Error::limit(plan.ops[d.op].label(), message));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Pipelines, parameters and bind groups of every dispatch: of those that run once, and of a run.

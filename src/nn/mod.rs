@@ -2,6 +2,8 @@
 
 mod linear;
 pub mod multi_head;
+mod patches;
 pub mod resnet2d;
 
 pub use linear::linear;
+pub use patches::patches;
