@@ -16,9 +16,11 @@ use crate::store::Weights;
 use crate::tensor::Dtype;
 use crate::weights::Checkpoint;
 
+pub mod attention;
 pub mod feedforward;
 pub mod generative;
 pub mod layers;
+pub mod predictors;
 pub mod recurrent;
 pub mod transformers;
 
@@ -81,8 +83,15 @@ impl Model {
 }
 
 /// Families of models, in the order of the catalogue.
-pub static FAMILIES: &[&[&Model]] =
-    &[feedforward::MODELS, recurrent::MODELS, transformers::MODELS, generative::MODELS, layers::MODELS];
+pub static FAMILIES: &[&[&Model]] = &[
+    predictors::MODELS,
+    feedforward::MODELS,
+    recurrent::MODELS,
+    attention::MODELS,
+    transformers::MODELS,
+    generative::MODELS,
+    layers::MODELS,
+];
 
 /// Every model, in the order of the catalogue.
 pub fn all() -> impl Iterator<Item = &'static Model> {

@@ -2,8 +2,10 @@
 
 mod additive_attention;
 mod linear;
+pub mod multi_head;
 mod patches;
 mod recurrent;
+pub mod resnet2d;
 
 pub use additive_attention::AdditiveAttention;
 pub use linear::linear;

@@ -9,11 +9,10 @@
 use crate::config::Config;
 use crate::graph::{Graph, Scope, Tensor};
 use crate::json::Value;
-use crate::kernels::attention::attention::Attend;
 use crate::kernels::conv::conv2d::Conv2d;
-use crate::kernels::resize::{Interpolation, Target};
 use crate::models::{Inputs, Model};
 use crate::nn::linear;
+use crate::nn::resnet2d::{ACTIVATIONS, Norm, Resnet, attention2d, conv, double, group_norm, halve, resnet};
 use crate::shape::Dims;
 use crate::tensor::Dtype;
 
@@ -77,13 +76,6 @@ struct UNetConfig {
     mid_block_scale_factor: f64,
 }
 
-/// Groups and epsilon of the norms.
-#[derive(Clone, Copy)]
-struct Norm {
-    groups: usize,
-    eps: f64,
-}
-
 impl UNetConfig {
     fn read(config: &Config) -> UNetConfig {
         for (name, usual) in [
@@ -117,7 +109,7 @@ impl UNetConfig {
                 false => (!scale_shift).then_some(groups),
             },
             add_attention: config.bool("add_attention", true),
-            act_fn: config.text("act_fn", "silu", &["silu", "swish", "gelu", "relu", "mish"]),
+            act_fn: config.text("act_fn", "silu", ACTIVATIONS),
             scale_shift,
             downsample_padding: config.usize_in("downsample_padding", 1, 0..=64),
             time_embedding_dim: config.usize("time_embedding_dim", 4 * block_out_channels.first().unwrap_or(&1)),
@@ -143,6 +135,10 @@ impl UNetConfig {
                 format!("{groups} does not divide {c} channels")
             });
         }
+    }
+
+    fn resnet(&self) -> Resnet {
+        Resnet { norm: self.norm, act_fn: self.act_fn, scale_shift: self.scale_shift }
     }
 
     fn head_dim(&self, channels: usize) -> usize {
@@ -190,17 +186,14 @@ fn down<'g>(w: Scope<'g>, cfg: &UNetConfig, x: Tensor<'g>, e: Tensor<'g>) -> (Te
     for (k, (&c, kind)) in cfg.block_out_channels.iter().zip(&cfg.down_block_types).enumerate() {
         let block = w.at(k);
         for i in 0..cfg.layers_per_block {
-            x = resnet(block.at("resnets").at(i), cfg, x, e, c, 1.0); // (B, c, h, w)
+            x = resnet(block.at("resnets").at(i), cfg.resnet(), x, Some(e), c, 1.0); // (B, c, h, w)
             if kind.starts_with("Attn") {
-                x = attention(block.at("attentions").at(i), x, cfg.head_dim(c), Some(cfg.norm), 1.0);
+                x = attention2d(block.at("attentions").at(i), x, cfg.head_dim(c), Some(cfg.norm), 1.0);
             }
             skips.push(x);
         }
         if k < last {
-            // Without padding, a zero row at the bottom and a zero column at the right.
-            let padding = if cfg.downsample_padding == 0 { [0, 1, 0, 1] } else { [cfg.downsample_padding; 4] };
-            let halve = Conv2d { stride: [2, 2], padding, ..Conv2d::default() };
-            x = conv(block.at("downsamplers.0.conv"), x, c, 3, halve); // (B, c, h/2, w/2)
+            x = halve(block, x, cfg.downsample_padding); // (B, c, h/2, w/2)
             skips.push(x);
         }
     }
@@ -209,10 +202,10 @@ fn down<'g>(w: Scope<'g>, cfg: &UNetConfig, x: Tensor<'g>, e: Tensor<'g>) -> (Te
 
 fn middle<'g>(w: Scope<'g>, cfg: &UNetConfig, x: Tensor<'g>, e: Tensor<'g>) -> Tensor<'g> {
     let ([_, c, _, _], s) = (x.dims(), cfg.mid_block_scale_factor);
-    let x = resnet(w.at("resnets.0"), cfg, x, e, c, s);
+    let x = resnet(w.at("resnets.0"), cfg.resnet(), x, Some(e), c, s);
     let norm = cfg.attn_norm_num_groups.map(|groups| Norm { groups, ..cfg.norm });
-    let x = if cfg.add_attention { attention(w.at("attentions.0"), x, cfg.head_dim(c), norm, s) } else { x };
-    resnet(w.at("resnets.1"), cfg, x, e, c, s)
+    let x = if cfg.add_attention { attention2d(w.at("attentions.0"), x, cfg.head_dim(c), norm, s) } else { x };
+    resnet(w.at("resnets.1"), cfg.resnet(), x, Some(e), c, s)
 }
 
 fn up<'g>(w: Scope<'g>, cfg: &UNetConfig, x: Tensor<'g>, e: Tensor<'g>, skips: Vec<Tensor<'g>>) -> Tensor<'g> {
@@ -223,80 +216,14 @@ fn up<'g>(w: Scope<'g>, cfg: &UNetConfig, x: Tensor<'g>, e: Tensor<'g>, skips: V
         for i in 0..=cfg.layers_per_block {
             let Some(skip) = skips.pop() else { return x };
             x = x.graph().concat(&[x, skip], 1); // (B, c + c_skip, h, w)
-            x = resnet(block.at("resnets").at(i), cfg, x, e, c, 1.0); // (B, c, h, w)
+            x = resnet(block.at("resnets").at(i), cfg.resnet(), x, Some(e), c, 1.0); // (B, c, h, w)
             if kind.starts_with("Attn") {
-                x = attention(block.at("attentions").at(i), x, cfg.head_dim(c), Some(cfg.norm), 1.0);
+                x = attention2d(block.at("attentions").at(i), x, cfg.head_dim(c), Some(cfg.norm), 1.0);
             }
         }
         if k < last {
-            x = x.interpolate(Interpolation::Nearest, Target::Factor([2.0, 2.0]), false); // (B, c, 2h, 2w)
-            x = conv(block.at("upsamplers.0.conv"), x, c, 3, Conv2d::padded(1));
+            x = double(block, x); // (B, c, 2h, 2w)
         }
     }
     x
-}
-
-/// Two convolutions around the time embedding, beside a shortcut; divided by `s`.
-fn resnet<'g>(w: Scope<'g>, cfg: &UNetConfig, x: Tensor<'g>, e: Tensor<'g>, c: usize, s: f64) -> Tensor<'g> {
-    let [b, c_in, _, _] = x.dims();
-    let h = activate(group_norm(w.at("norm1"), x, cfg.norm), cfg.act_fn);
-    let h = conv(w.at("conv1"), h, c, 3, Conv2d::padded(1)); // (B, c, h, w)
-
-    let width = if cfg.scale_shift { 2 * c } else { c };
-    let t = linear(w.at("time_emb_proj"), activate(e, cfg.act_fn), width, true); // (B, c or 2c)
-    let t = t.reshape(&[b, width, 1, 1]);
-    let h = if cfg.scale_shift {
-        let [scale, shift] = t.split(1, [c, c]);
-        group_norm(w.at("norm2"), h, cfg.norm) * (1.0 + scale) + shift
-    } else {
-        group_norm(w.at("norm2"), h + t, cfg.norm)
-    };
-    let h = conv(w.at("conv2"), activate(h, cfg.act_fn), c, 3, Conv2d::padded(1));
-
-    let x = if c_in == c { x } else { conv(w.at("conv_shortcut"), x, c, 1, Conv2d::default()) };
-    divided(h + x, s)
-}
-
-/// Every position attends to every other, beside a shortcut; divided by `s`.
-fn attention<'g>(w: Scope<'g>, x: Tensor<'g>, head_dim: usize, norm: Option<Norm>, s: f64) -> Tensor<'g> {
-    let [b, c, h, wide] = x.dims();
-    let heads = c / head_dim;
-    if heads == 0 {
-        w.graph().reject("attention_head_dim", format!("{head_dim} is more than the {c} channels of {}", w.path()));
-        return x;
-    }
-    let normed = norm.map_or(x, |norm| group_norm(w.at("group_norm"), x, norm));
-    let tokens = normed.reshape(&[b, c, h * wide]).transpose(1, 2); // (B, T, C)
-    let [to_q, to_k, to_v, to_out] = match w.has("query.weight") {
-        Some(true) => ["query", "key", "value", "proj_attn"],
-        _ => ["to_q", "to_k", "to_v", "to_out.0"],
-    };
-    let project = |name| linear(w.at(name), tokens, heads * head_dim, true).heads(heads); // (B, H, T, D)
-    let y = project(to_q).attention(project(to_k), project(to_v), Attend::all()).merge_heads(); // (B, T, H·D)
-    let y = linear(w.at(to_out), y, c, true); // (B, T, C)
-    divided(y.transpose(1, 2).reshape(&[b, c, h, wide]) + x, s)
-}
-
-fn divided(x: Tensor<'_>, s: f64) -> Tensor<'_> {
-    if s == 1.0 { x } else { x / s }
-}
-
-fn activate<'g>(x: Tensor<'g>, act_fn: &str) -> Tensor<'g> {
-    match act_fn {
-        "gelu" => x.gelu(),
-        "relu" => x.relu(),
-        "mish" => x.mish(),
-        _ => x.silu(),
-    }
-}
-
-fn group_norm<'g>(w: Scope<'g>, x: Tensor<'g>, norm: Norm) -> Tensor<'g> {
-    let [_, c, _, _] = x.dims();
-    x.group_norm(norm.groups, Some(w.weight("weight", &[c])), Some(w.weight("bias", &[c])), norm.eps)
-}
-
-fn conv<'g>(w: Scope<'g>, x: Tensor<'g>, channels: usize, k: usize, options: Conv2d) -> Tensor<'g> {
-    let [_, c, _, _] = x.dims();
-    let (weight, bias) = (w.weight("weight", &[channels, c, k, k]), w.weight("bias", &[channels]));
-    x.conv2d(weight, Some(bias), options)
 }
