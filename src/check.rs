@@ -22,7 +22,7 @@ pub enum Tier {
     Spec,
 }
 
-/// Builders of per-element tolerances (`RELIABILITY.md` 4.3). `r` is always the reference value.
+/// Builders of per-element tolerances (`docs/numerics.md`). `r` is always the reference value.
 #[derive(Debug, Clone, Copy)]
 pub struct Tol {
     /// The rounding model.
@@ -219,7 +219,8 @@ mod tests {
 
     fn run(got: &[f64], want: &[f64], bound: f64) -> Report {
         // Equal literals may be one constant: compare a copy.
-        compare(&got.to_vec(), want, &vec![bound; got.len()], &[got.len()], Dtype::F32)
+        let got = got.to_owned();
+        compare(&got, want, &vec![bound; got.len()], &[got.len()], Dtype::F32)
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //! turns all four into an [`Error`].
 
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -13,6 +14,7 @@ use std::time::Duration;
 use crate::adapter::{Adapter, AdapterKind};
 use crate::check::Tol;
 use crate::error::{Error, Result};
+use crate::file::excerpt;
 use crate::guard::guarded;
 use crate::shader::{Access, Entry, Module};
 
@@ -93,6 +95,7 @@ impl Select {
     pub fn parse(text: &str) -> Result<Select> {
         match text {
             "auto" | "gpu" => Ok(Select::Auto),
+            "" => Err(Error::config("--device", "is empty, expected auto, gpu, gpu:N or a part of a name")),
             _ => match text.strip_prefix("gpu:") {
                 Some(n) => n
                     .parse()
@@ -100,6 +103,16 @@ impl Select {
                     .map_err(|_| Error::config("--device", format!("'{n}' is not an adapter number"))),
                 None => Ok(Select::Name(text.to_owned())),
             },
+        }
+    }
+}
+
+impl fmt::Display for Select {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Select::Auto => write!(f, "gpu"),
+            Select::Index(n) => write!(f, "gpu:{n}"),
+            Select::Name(name) => write!(f, "'{}'", excerpt(name)),
         }
     }
 }
@@ -198,7 +211,8 @@ impl Device {
         let instance = instance()?;
         let all = found(&instance)?;
         let profiles: Vec<_> = all.iter().map(profile).collect();
-        let names = || profiles.iter().map(|p| p.name.as_str()).collect::<Vec<_>>().join(", ");
+        let names =
+            || profiles.iter().enumerate().map(|(i, p)| format!("gpu:{i} {}", p.name)).collect::<Vec<_>>().join(", ");
         if all.is_empty() {
             return Err(Error::Adapter("none was found; a software driver such as Mesa's lavapipe will do".into()));
         }
@@ -207,7 +221,7 @@ impl Device {
             Select::Index(i) => Some(*i).filter(|i| *i < all.len()),
             Select::Name(n) => profiles.iter().position(|p| p.name.to_lowercase().contains(&n.to_lowercase())),
         };
-        let index = index.ok_or_else(|| Error::Adapter(format!("{select:?} is none of {}", names())))?;
+        let index = index.ok_or_else(|| Error::Adapter(format!("{select} is none of {}", names())))?;
         Device::from_adapter(&all[index])
     }
 

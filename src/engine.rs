@@ -82,7 +82,7 @@ impl Executor {
                 let own = store.device().adapter();
                 let adapter = limits.map_or_else(|| own.clone(), |l| own.limited_to(l));
                 let plan = Arc::new(Plan::with(graph, &adapter, options)?);
-                Ok(Session::Gpu(Runner::new(store, &plan)?))
+                Ok(Session::Gpu(Box::new(Runner::new(store, &plan)?)))
             }
             Executor::Reference(weights, states) => {
                 Ok(Session::Reference(graph.clone(), weights.clone(), states.clone()))
@@ -105,7 +105,7 @@ impl Executor {
 /// A graph ready to run.
 pub enum Session {
     /// On a device.
-    Gpu(Runner),
+    Gpu(Box<Runner>),
     /// On the CPU.
     Reference(Arc<FixedGraph>, Arc<Weights>, Arc<Mutex<States>>),
 }

@@ -5,7 +5,6 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashSet};
-use std::ops::Range;
 use std::panic::Location;
 use std::sync::Arc;
 
@@ -14,184 +13,11 @@ use crate::kernel::{Call, Kernel, Operand, Params, Spec, Value};
 use crate::shape::{Dims, Layout, MAX_RANK, checked_len};
 use crate::tensor::{Dtype, HostTensor};
 
+mod fixed;
+mod scan;
 mod view;
 
-/// Index of a value in [`FixedGraph::values`].
-pub type ValueId = usize;
-
-/// Where a value comes from.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Source {
-    /// Given for every run.
-    Input(String),
-    /// Read from a checkpoint.
-    Weight(String),
-    /// Kept by the store from run to run.
-    State(String),
-    /// A table made on the host.
-    Constant(Arc<HostTensor>),
-    /// Written by a node.
-    Node {
-        /// Index of the node.
-        node: usize,
-        /// Which of its outputs.
-        output: usize,
-    },
-    /// A state after a node updated it; the same buffer as the state before.
-    Updated {
-        /// Index of the node.
-        node: usize,
-        /// Which of its outputs.
-        output: usize,
-        /// The state before the update.
-        before: ValueId,
-    },
-    /// Inside a scan's body: carry `index` at the beginning of a step.
-    Carry {
-        /// Index of the scan.
-        scan: usize,
-        /// Which carry.
-        index: usize,
-    },
-    /// Inside a scan's body: slice `index` of the current step.
-    Slice {
-        /// Index of the scan.
-        scan: usize,
-        /// Which slice.
-        index: usize,
-    },
-    /// Carry `index` after the last step.
-    Final {
-        /// Index of the scan.
-        scan: usize,
-        /// Which carry.
-        index: usize,
-    },
-    /// Output `index` of every step, stacked along a new first axis.
-    Stacked {
-        /// Index of the scan.
-        scan: usize,
-        /// Which output.
-        index: usize,
-    },
-}
-
-/// A value: dtype, dense shape and source.
-#[derive(Debug, Clone)]
-pub struct ValueInfo {
-    /// Dtype and shape.
-    pub spec: Spec,
-    /// Where it comes from.
-    pub source: Source,
-}
-
-/// A dispatch of a kernel.
-#[derive(Debug, Clone)]
-pub struct Node {
-    /// Kernel, operands, parameters, output specs.
-    pub call: Call,
-    /// The value behind each operand.
-    pub inputs: Vec<Option<ValueId>>,
-    /// The values written.
-    pub outputs: Vec<ValueId>,
-    /// Where the model made it.
-    pub at: At,
-}
-
-impl Node {
-    /// `scope/kernel`, for tables and messages.
-    pub fn label(&self) -> String {
-        if self.at.scope.is_empty() {
-            self.call.kernel.name.to_owned()
-        } else {
-            format!("{}/{}", self.at.scope, self.call.kernel.name)
-        }
-    }
-}
-
-/// A body of nodes that runs once per step, with values carried from step to step.
-#[derive(Debug, Clone)]
-pub struct Scan {
-    /// Number of steps, at least 1.
-    pub steps: usize,
-    /// The nodes of the body.
-    pub body: Range<usize>,
-    /// Values carried from step to step.
-    pub carries: Vec<Carry>,
-    /// `(whole, slice)`: `whole` has a leading axis of `steps`; the body reads one slice of it a step.
-    pub slices: Vec<(ValueId, ValueId)>,
-    /// `(step, stacked)`: what a step makes, and all steps of it.
-    pub outputs: Vec<(ValueId, ValueId)>,
-    /// Steps run from the last slice to the first (a reverse direction).
-    pub reverse: bool,
-}
-
-/// A value carried from one step of a scan to the next.
-#[derive(Debug, Clone)]
-pub struct Carry {
-    /// Before the first step.
-    pub initial: ValueId,
-    /// What the body reads.
-    pub current: ValueId,
-    /// What the body makes for the next step.
-    pub next: ValueId,
-    /// After the last step.
-    pub last: ValueId,
-}
-
-/// A named result.
-#[derive(Debug, Clone)]
-pub struct Output {
-    /// Name in files.
-    pub name: String,
-    /// The value; always dense and written by a node.
-    pub value: ValueId,
-}
-
-/// A finished graph: checked, static, without a device.
-#[derive(Debug, Clone)]
-pub struct FixedGraph {
-    /// All values.
-    pub values: Vec<ValueInfo>,
-    /// All dispatches, in order of construction.
-    pub nodes: Vec<Node>,
-    /// All scans, by first node of their body.
-    pub scans: Vec<Scan>,
-    /// Results by name.
-    pub outputs: Vec<Output>,
-}
-
-impl FixedGraph {
-    /// Inputs by name, with their specs.
-    pub fn inputs(&self) -> impl Iterator<Item = (&str, &Spec)> {
-        self.values.iter().filter_map(|v| match &v.source {
-            Source::Input(name) => Some((name.as_str(), &v.spec)),
-            _ => None,
-        })
-    }
-    /// Weights by key, with their specs.
-    pub fn weights(&self) -> impl Iterator<Item = (&str, &Spec)> {
-        self.values.iter().filter_map(|v| match &v.source {
-            Source::Weight(key) => Some((key.as_str(), &v.spec)),
-            _ => None,
-        })
-    }
-    /// States by name, with their specs.
-    pub fn states(&self) -> impl Iterator<Item = (&str, &Spec)> {
-        self.values.iter().filter_map(|v| match &v.source {
-            Source::State(name) => Some((name.as_str(), &v.spec)),
-            _ => None,
-        })
-    }
-    /// Number of weight elements.
-    pub fn parameters(&self) -> usize {
-        self.weights().map(|(_, s)| s.len()).sum()
-    }
-    /// The scan whose body holds `node`.
-    pub fn scan_of(&self, node: usize) -> Option<usize> {
-        self.scans.iter().position(|s| s.body.contains(&node))
-    }
-}
+pub use fixed::{Carry, FixedGraph, Node, Output, Scan, Source, ValueId, ValueInfo};
 
 struct Handle {
     value: ValueId,
@@ -339,14 +165,9 @@ impl Graph {
             }
             return tensor;
         }
-        let fits = checked_len(shape).is_some_and(|n| n > 0 && n <= i32::MAX as usize) && shape.len() <= MAX_RANK;
         let mut shape = shape;
-        if !fits {
-            self.fail(
-                Location::caller(),
-                name,
-                format!("shape {} is empty, has over 2^31 elements or over {MAX_RANK} axes", Dims(shape)),
-            );
+        if let Some(problem) = problem(shape) {
+            self.fail(Location::caller(), name, format!("shape {} {problem}", Dims(shape)));
             shape = &[1];
         }
         let tensor = self.value(Spec::new(dtype, shape), source(name.to_owned()));
@@ -439,12 +260,8 @@ impl Graph {
             kernel.outputs.len()
         );
         for (name, spec) in kernel.outputs.iter().zip(&call.outputs) {
-            let fits = checked_len(&spec.shape).is_some_and(|n| n > 0 && n <= i32::MAX as usize);
-            if !fits || spec.shape.len() > MAX_RANK {
-                return Err(format!(
-                    "output '{name}' would be {}, which is empty, has over 2^31 elements or over {MAX_RANK} axes",
-                    Dims(&spec.shape)
-                ));
+            if let Some(problem) = problem(&spec.shape) {
+                return Err(format!("output '{name}' would be {}, which {problem}", Dims(&spec.shape)));
             }
         }
         Ok(call)
@@ -508,94 +325,6 @@ impl Graph {
         inner.outputs.push(Output { name: name.to_owned(), value });
     }
 
-    /// Runs `body` once per step over the leading axis of `slices`, carrying values from step to step.
-    ///
-    /// `body(carries, slices)` returns the next carries (of the same shapes) and what the step makes.
-    /// The body is planned once. Returns the last carries, and each output stacked along a new first axis.
-    #[track_caller]
-    pub fn scan<'g>(
-        &'g self,
-        carries: &[Tensor<'g>],
-        slices: &[Tensor<'g>],
-        reverse: bool,
-        body: impl FnOnce(&[Tensor<'g>], &[Tensor<'g>]) -> (Vec<Tensor<'g>>, Vec<Tensor<'g>>),
-    ) -> (Vec<Tensor<'g>>, Vec<Tensor<'g>>) {
-        let location = Location::caller();
-        let steps = slices.first().map_or(0, |s| s.shape().first().copied().unwrap_or(0));
-        let even = slices.iter().all(|s| s.shape().first() == Some(&steps));
-        if steps == 0 || !even || self.in_scan.get() {
-            self.fail(location, "scan", "needs slices with one leading axis of steps, and no scan around it".into());
-            return (carries.to_vec(), vec![]);
-        }
-        let scan = self.inner.borrow().scans.len();
-        let dense = |t: &Tensor<'g>| if t.is_whole() { *t } else { t.copy() };
-        let initial: Vec<_> = carries.iter().map(dense).collect();
-        let wholes: Vec<_> = slices.iter().map(dense).collect();
-        let start = self.inner.borrow().nodes.len();
-        let current: Vec<_> =
-            (0..initial.len()).map(|index| self.value(initial[index].spec(), Source::Carry { scan, index })).collect();
-        let slice: Vec<_> = (0..wholes.len())
-            .map(|index| {
-                self.value(Spec::new(wholes[index].dtype(), &wholes[index].shape()[1..]), Source::Slice { scan, index })
-            })
-            .collect();
-        self.in_scan.set(true);
-        let (next, made) = body(&current, &slice);
-        // What leaves a step must be written by a node of its body.
-        let written = |t: &Tensor<'g>| {
-            let inside =
-                matches!(self.inner.borrow().values[t.value()].source, Source::Node { node, .. } if node >= start);
-            if inside && t.is_whole() { *t } else { t.copy() }
-        };
-        let mut next: Vec<Tensor<'g>> = next.iter().map(written).collect();
-        for i in 1..next.len() {
-            if next[..i].iter().any(|t| t.value() == next[i].value()) {
-                next[i] = next[i].copy();
-            }
-        }
-        let mut made: Vec<Tensor<'g>> = made.iter().map(written).collect();
-        for i in 0..made.len() {
-            if next.iter().chain(&made[..i]).any(|t| t.value() == made[i].value()) {
-                made[i] = made[i].copy();
-            }
-        }
-        self.in_scan.set(false);
-        let end = self.inner.borrow().nodes.len();
-        let same = next.len() == current.len() && next.iter().zip(&current).all(|(n, c)| n.spec() == c.spec());
-        if !same || start == end {
-            self.fail(location, "scan", "the body must return every carry with its shape and dtype".into());
-            return (carries.to_vec(), vec![]);
-        }
-        let last: Vec<_> =
-            (0..next.len()).map(|index| self.value(next[index].spec(), Source::Final { scan, index })).collect();
-        let stacked: Vec<_> = (0..made.len())
-            .map(|index| {
-                let spec = made[index].spec();
-                let shape: Vec<_> = std::iter::once(steps).chain(spec.shape).collect();
-                self.value(Spec::new(spec.dtype, &shape), Source::Stacked { scan, index })
-            })
-            .collect();
-        let carries = (0..next.len())
-            .map(|i| Carry {
-                initial: initial[i].value(),
-                current: current[i].value(),
-                next: next[i].value(),
-                last: last[i].value(),
-            })
-            .collect();
-        let pairs = |a: &[Tensor<'g>], b: &[Tensor<'g>]| a.iter().zip(b).map(|(a, b)| (a.value(), b.value())).collect();
-        let scan = Scan {
-            steps,
-            body: start..end,
-            carries,
-            slices: pairs(&wholes, &slice),
-            outputs: pairs(&made, &stacked),
-            reverse,
-        };
-        self.inner.borrow_mut().scans.push(scan);
-        (last, stacked)
-    }
-
     /// The finished graph, or the first error made while building it.
     pub fn build(self) -> Result<FixedGraph> {
         let inner = self.inner.into_inner();
@@ -622,5 +351,17 @@ impl Graph {
             return Err(Error::Graph { at: node.at.clone(), op: node.call.kernel.name.into(), message });
         }
         Ok(graph)
+    }
+}
+
+/// Why no tensor can have `shape`, as `has no elements`.
+fn problem(shape: &[usize]) -> Option<String> {
+    if shape.len() > MAX_RANK {
+        return Some(format!("has {} axes, and {MAX_RANK} are the most", shape.len()));
+    }
+    match checked_len(shape) {
+        Some(0) => Some("has no elements".into()),
+        Some(n) if n <= i32::MAX as usize => None,
+        _ => Some("has more than 2147483647 elements".into()),
     }
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::config::Config;
 use crate::engine::Tensors;
 use crate::error::{Error, Result};
+use crate::file::excerpt;
 use crate::folder::ModelFolder;
 use crate::graph::{FixedGraph, Graph, Tensor};
 use crate::kernel::Spec;
@@ -137,8 +138,9 @@ impl Inputs {
                     graph.input(name, dtype, default)
                 }
                 None => {
-                    let known: Vec<_> = given.keys().map(String::as_str).collect();
-                    graph.reject(name, format!("the input is missing; given are {}", known.join(", ")));
+                    let known = given.keys().map(String::as_str).collect::<Vec<_>>().join(", ");
+                    let known = if known.is_empty() { "none is given".into() } else { format!("given are {known}") };
+                    graph.reject(name, format!("the input is missing; {known}"));
                     graph.input(name, dtype, default)
                 }
             },
@@ -164,7 +166,11 @@ impl Loaded {
     /// Opens a folder and finds its model.
     pub fn open(path: &std::path::Path) -> Result<Loaded> {
         let folder = ModelFolder::open(path)?;
-        let model = named(folder.architecture())?;
+        let model = all().find(|m| m.name == folder.architecture()).ok_or_else(|| {
+            let name = excerpt(folder.architecture());
+            let message = format!("the architecture {name} is not one of the models; `handmill models` lists them");
+            Error::config(folder.path().join("config.json").display().to_string(), message)
+        })?;
         Ok(Loaded { folder, model })
     }
 

@@ -17,9 +17,11 @@ use crate::shader::{Access, Shaders};
 use crate::tensor::Dtype;
 
 mod assign;
+mod bind;
 mod emit;
 mod fuse;
 mod live;
+mod scan;
 
 /// Choices about a plan.
 #[derive(Debug, Clone)]
@@ -72,6 +74,8 @@ pub enum BufferKind {
     State(String),
     /// A host-made table; the value that holds it.
     Constant(ValueId),
+    /// A weight rearranged for a kernel when it is loaded.
+    Packed,
     /// Temporaries, one after the other.
     Slot,
     /// A graph output.
@@ -190,7 +194,9 @@ pub struct Plan {
     pub graph: Arc<FixedGraph>,
     /// Operations, in order.
     pub ops: Vec<Op>,
-    /// Dispatches, in order.
+    /// Dispatches that run once, when the weights are loaded.
+    pub packing: Vec<Dispatch>,
+    /// Dispatches of a run, in order.
     pub dispatches: Vec<Dispatch>,
     /// Buffers.
     pub buffers: Vec<Buffer>,
@@ -273,8 +279,9 @@ impl Plan {
         }
         let sum = |pick: fn(&BufferKind) -> bool| self.buffers.iter().filter(|b| pick(&b.kind)).map(|b| b.bytes).sum();
         let mut pipelines: Vec<_> = self
-            .dispatches
+            .packing
             .iter()
+            .chain(&self.dispatches)
             .map(|d| (self.ops[d.op].variant().shader, d.entry, format!("{:?}", d.overrides)))
             .collect();
         pipelines.sort();
@@ -284,7 +291,7 @@ impl Plan {
             pipelines: pipelines.len(),
             flops: work.flops,
             traffic: work.bytes,
-            weight_bytes: sum(|k| matches!(k, BufferKind::Weight { .. } | BufferKind::Folded(_))),
+            weight_bytes: sum(|k| matches!(k, BufferKind::Weight { .. } | BufferKind::Folded(_) | BufferKind::Packed)),
             slot_bytes: sum(|k| matches!(k, BufferKind::Slot)),
             peak_bytes: sum(|_| true),
         }
@@ -298,10 +305,33 @@ impl Plan {
             BufferKind::Folded(i) => format!("folded {i}"),
             BufferKind::State(name) => format!("state {name}"),
             BufferKind::Constant(_) => format!("constant {index}"),
+            BufferKind::Packed => format!("packed {index}"),
             BufferKind::Slot => format!("slot {index}"),
             BufferKind::Output => format!("output {index}"),
             BufferKind::Absent => "-".into(),
         }
+    }
+
+    fn line(&self, f: &mut fmt::Formatter<'_>, number: &str, d: &Dispatch) -> fmt::Result {
+        let op = &self.ops[d.op];
+        write!(
+            f,
+            "{number:>5} {:<44} {:?}",
+            format!("{} {}", op.label(), if d.entry == op.call.kernel.name { "" } else { d.entry }),
+            d.grid
+        )?;
+        for b in &d.bindings {
+            if let Some(p) = b.place
+                && self.buffers[p.buffer].kind != BufferKind::Absent
+            {
+                let arrow = if b.access == Access::ReadWrite { " ->" } else { "" };
+                write!(f, " {arrow}{}={}", b.name, self.buffer_name(p.buffer))?;
+            }
+        }
+        if let (Some(_), Some(scan)) = (d.step, op.scan) {
+            write!(f, "  × {} steps", self.graph.scans[scan].steps)?;
+        }
+        writeln!(f)
     }
 
     /// The plan as a DOT graph: operations and the values between them.
@@ -348,30 +378,14 @@ impl fmt::Display for Plan {
             t.weight_bytes,
             t.slot_bytes
         )?;
+        for d in &self.packing {
+            self.line(f, "once", d)?;
+        }
         for (i, d) in self.dispatches.iter().enumerate() {
             // The steps of a scan are alike: the first one shows them all.
-            if d.step.is_some_and(|s| s > 0) {
-                continue;
+            if d.step.is_none_or(|s| s == 0) {
+                self.line(f, &i.to_string(), d)?;
             }
-            let op = &self.ops[d.op];
-            write!(
-                f,
-                "{i:>5} {:<44} {:?}",
-                format!("{} {}", op.label(), if d.entry == op.call.kernel.name { "" } else { d.entry }),
-                d.grid
-            )?;
-            for b in &d.bindings {
-                if let Some(p) = b.place
-                    && self.buffers[p.buffer].kind != BufferKind::Absent
-                {
-                    let arrow = if b.access == Access::ReadWrite { " ->" } else { "" };
-                    write!(f, " {arrow}{}={}", b.name, self.buffer_name(p.buffer))?;
-                }
-            }
-            if let (Some(_), Some(scan)) = (d.step, op.scan) {
-                write!(f, "  × {} steps", self.graph.scans[scan].steps)?;
-            }
-            writeln!(f)?;
         }
         for (name, value) in &self.results {
             let spec = &self.specs[*value];

@@ -11,7 +11,7 @@ use crate::error::{Error, Result};
 use crate::file::{available_memory, bytes};
 use crate::graph::{Source, ValueId};
 use crate::kernel::Spec;
-use crate::plan::{BufferKind, Place, Plan};
+use crate::plan::{BufferKind, Dispatch, Place, Plan};
 use crate::shader::Access;
 use crate::shape::Dims;
 use crate::store::{STORAGE, Store, room, write};
@@ -91,7 +91,8 @@ impl Runner {
         expect_room(store, plan, largest)?;
         let buffers = plan.buffers.iter().map(|b| make_buffer(store, plan, b)).collect::<Result<Vec<_>>>()?;
         let buffers = Owned::new(buffers);
-        let recorded = Owned::new(record(&device, plan, &buffers, checks)?);
+        let [packing, recorded] = record(&device, plan, &buffers, checks)?.map(Owned::new);
+        pack(&device, &packing)?;
         let mut inputs: HashMap<_, _> = plan.graph.inputs().map(|(n, s)| (n.to_owned(), (s.clone(), None))).collect();
         for (i, buffer) in plan.buffers.iter().enumerate() {
             if let BufferKind::Input(name) = &buffer.kind {
@@ -157,6 +158,18 @@ impl Runner {
         let submitted = self.device.submit(commands)?;
         progress.in_flight.push_back(submitted);
         Ok(())
+    }
+
+    /// Waits until every run so far is finished.
+    ///
+    /// # Errors
+    /// [`Error::DeviceLost`] if the device did not finish it
+    pub fn wait(&self) -> Result<()> {
+        let mut progress = lock(&self.progress);
+        match progress.in_flight.drain(..).next_back() {
+            Some(last) => self.device.wait(&last),
+            None => Ok(()),
+        }
     }
 
     /// The result `name` of the last run; waits for it.
@@ -354,7 +367,7 @@ fn make_buffer(store: &Arc<Store>, plan: &Plan, buffer: &crate::plan::Buffer) ->
             other => panic!("bug: {other:?} is no constant"),
         },
         BufferKind::Input(name) => store.device().buffer(name, buffer.bytes, STORAGE),
-        BufferKind::Slot | BufferKind::Output | BufferKind::Absent => {
+        BufferKind::Slot | BufferKind::Packed | BufferKind::Output | BufferKind::Absent => {
             store.device().buffer("slot", buffer.bytes, STORAGE)
         }
     }
@@ -372,12 +385,12 @@ fn expect_bindings(plan: &Plan, max: u64) -> Result<()> {
     Ok(())
 }
 
-/// Pipelines, parameters and bind groups of every dispatch.
-fn record(device: &Arc<Device>, plan: &Plan, buffers: &[wgpu::Buffer], checks: Checks) -> Result<Vec<Recorded>> {
+/// Pipelines, parameters and bind groups of every dispatch: of those that run once, and of a run.
+fn record(device: &Arc<Device>, plan: &Plan, buffers: &[wgpu::Buffer], checks: Checks) -> Result<[Vec<Recorded>; 2]> {
     let align = u64::from(device.adapter().uniform_alignment.max(16));
     let mut blocks: Vec<u8> = vec![];
     let mut at: HashMap<&[u8], u64> = HashMap::new();
-    for d in &plan.dispatches {
+    for d in plan.packing.iter().chain(&plan.dispatches) {
         if !d.params.is_empty() && !at.contains_key(d.params.as_slice()) {
             at.insert(&d.params, blocks.len() as u64);
             blocks.extend(&d.params);
@@ -387,8 +400,7 @@ fn record(device: &Arc<Device>, plan: &Plan, buffers: &[wgpu::Buffer], checks: C
     let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
     let uniforms = device.buffer("params", (blocks.len() as u64).max(16), usage)?;
     write(device, &uniforms, &blocks)?;
-    let mut out = vec![];
-    for d in &plan.dispatches {
+    let one = |d: &Dispatch| {
         let variant = plan.ops[d.op].variant();
         let module = plan.shaders.module(variant.shader)?;
         let pipeline = device.pipeline(&module, d.entry, &d.overrides, checks == Checks::On)?;
@@ -415,9 +427,26 @@ fn record(device: &Arc<Device>, plan: &Plan, buffers: &[wgpu::Buffer], checks: C
                 entries: &entries,
             })
         })?;
-        out.push(Recorded { pipeline, group, grid: d.grid });
+        Ok(Recorded { pipeline, group, grid: d.grid })
+    };
+    let all = |list: &[Dispatch]| list.iter().map(one).collect::<Result<Vec<_>>>();
+    Ok([all(&plan.packing)?, all(&plan.dispatches)?])
+}
+
+/// Runs what runs once, after the weights are there.
+fn pack(device: &Device, packing: &[Recorded]) -> Result<()> {
+    if packing.is_empty() {
+        return Ok(());
     }
-    Ok(out)
+    let commands = device.guarded("packing weights", || {
+        let mut encoder = device.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("pack") });
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            packing.iter().for_each(|r| dispatch(&mut pass, r));
+        }
+        encoder.finish()
+    })?;
+    device.submit(commands).map(|_| ())
 }
 
 /// A check of ids against a table, for programs: a GPU reads zeros beyond a table without a word.

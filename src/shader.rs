@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex};
 use naga::valid::{Capabilities, GlobalUse, ModuleInfo, ValidationFlags, Validator};
 
 use crate::error::{Error, Result};
+use crate::file::excerpt;
 
 static BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
 
@@ -147,9 +148,9 @@ impl Shaders {
         if let Some(module) = self.modules.lock().unwrap_or_else(|e| e.into_inner()).get(name) {
             return Ok(module.clone());
         }
-        let (source, built_in) = self.expand(name)?;
+        let (source, origins, built_in) = self.expand(name)?;
         let shown = if name.contains('\n') { "an inline shader".to_owned() } else { name.to_owned() };
-        let module = Arc::new(reflect(&shown, source, built_in)?);
+        let module = Arc::new(reflect(&shown, source, &origins, built_in)?);
         self.modules.lock().unwrap_or_else(|e| e.into_inner()).insert(name.to_owned(), module.clone());
         Ok(module)
     }
@@ -170,33 +171,69 @@ impl Shaders {
         Ok(entries)
     }
 
-    fn expand(&self, name: &str) -> Result<(String, bool)> {
-        let (text, built_in) = self.text(name)?;
-        let mut built_in = built_in;
-        let mut seen = HashSet::new();
+    /// The text after the directives, where each of its lines comes from, and whether all of it is built in.
+    fn expand(&self, name: &str) -> Result<(String, Vec<String>, bool)> {
+        let mut built_in = true;
         let mut out = String::new();
-        self.include(&text, &mut seen, &mut built_in, &mut out)?;
+        self.include(name, &mut HashSet::new(), &mut built_in, &mut out)?;
         let constants = constants(&out);
         let unrolled =
             unroll(&out, &constants).map_err(|message| Error::shader(name.lines().next().unwrap_or(""), message))?;
-        Ok((unrolled, built_in))
+        let (source, origins) = unmarked(&unrolled);
+        Ok((source, origins, built_in))
     }
 
-    fn include(&self, text: &str, seen: &mut HashSet<String>, built_in: &mut bool, out: &mut String) -> Result<()> {
-        for line in text.lines() {
+    fn include(&self, name: &str, seen: &mut HashSet<String>, built_in: &mut bool, out: &mut String) -> Result<()> {
+        let (text, own) = self.text(name)?;
+        *built_in &= own;
+        let shown = self.shown(name, own);
+        for (number, line) in text.lines().enumerate() {
             if let Some(path) = line.trim().strip_prefix("// @import ") {
                 if seen.insert(path.trim().to_owned()) {
-                    let (snippet, own) = self.text(path.trim())?;
-                    *built_in &= own;
-                    self.include(&snippet, seen, built_in, out)?;
+                    self.include(path.trim(), seen, built_in, out).map_err(|e| match e {
+                        Error::Shader { shader, message } if shader == path.trim() => {
+                            let message = format!("imports {shader}, and there is {message}");
+                            Error::shader(format!("{shown}:{}", number + 1), message)
+                        }
+                        other => other,
+                    })?;
                 }
-            } else {
-                out.push_str(line);
-                out.push('\n');
+                continue;
             }
+            out.push_str(line);
+            if line.trim() != "// @unroll" {
+                out.push_str(&format!("{MARK}{shown}:{}", number + 1));
+            }
+            out.push('\n');
         }
         Ok(())
     }
+
+    /// The file of `name` as an error names it.
+    fn shown(&self, name: &str, built_in: bool) -> String {
+        match &self.folder {
+            _ if name.contains('\n') => "an inline shader".into(),
+            Some(folder) if !built_in => folder.join(format!("{name}.wgsl")).display().to_string(),
+            _ => format!("shaders/{name}.wgsl"),
+        }
+    }
+}
+
+/// Ends a line during expansion; the file and line it comes from follow. A comment, so that unrolling keeps it.
+const MARK: &str = "//\u{1}";
+
+/// The lines without their marks, and the marks. A line that unrolling made has the mark of the one before.
+fn unmarked(text: &str) -> (String, Vec<String>) {
+    let mut source = String::with_capacity(text.len());
+    let mut origins: Vec<String> = vec![];
+    for line in text.lines() {
+        let (code, origin) = line.split_once(MARK).unwrap_or((line, ""));
+        source.push_str(code);
+        source.push('\n');
+        let before = || origins.last().cloned().unwrap_or_default();
+        origins.push(if origin.is_empty() { before() } else { origin.to_owned() });
+    }
+    (source, origins)
 }
 
 /// `const NAME = 8u;` lines, for loop bounds.
@@ -222,7 +259,7 @@ fn unroll(text: &str, constants: &HashMap<String, u64>) -> Result<String, String
             i += 1;
             continue;
         }
-        let header = lines.get(i + 1).copied().unwrap_or("");
+        let header = lines.get(i + 1).map_or("", |line| line.split(MARK).next().unwrap_or(""));
         let (variable, count) = loop_header(header, constants).ok_or_else(|| {
             format!("'// @unroll' needs 'for (var i = 0u; i < N; i++) {{' with a constant N, found '{}'", header.trim())
         })?;
@@ -297,20 +334,35 @@ fn replace_word(text: &str, word: &str, by: &str) -> String {
 }
 
 /// Parses and validates WGSL with naga.
-pub fn validate(name: &str, source: &str) -> Result<(naga::Module, ModuleInfo)> {
-    let module = naga::front::wgsl::parse_str(source)
-        .map_err(|e| Error::shader(name, e.emit_to_string(source).trim_end().to_owned()))?;
+///
+/// # Errors
+/// [`Error::Shader`] with the file and line: those of `origins`, else those of `source` itself
+pub fn validate(name: &str, source: &str, origins: &[String]) -> Result<(naga::Module, ModuleInfo)> {
+    let fail = |place: Option<naga::SourceLocation>, message: String| {
+        // What is missing at the end is missed on the last line.
+        let line = place.map_or(0, |p| (p.line_number as usize).min(source.lines().count()));
+        let text = source.lines().nth(line.max(1) - 1).unwrap_or("").trim();
+        let own = || if line == 0 { name.to_owned() } else { format!("{name}:{line}") };
+        let at = line.checked_sub(1).and_then(|n| origins.get(n)).cloned().unwrap_or_else(own);
+        Error::shader(at, if line == 0 { message } else { format!("{message}, in `{}`", excerpt(text)) })
+    };
+    let module = naga::front::wgsl::parse_str(source).map_err(|e| fail(e.location(source), e.message().to_owned()))?;
     let mut validator = Validator::new(
         ValidationFlags::all(),
         Capabilities::SUBGROUP | Capabilities::SUBGROUP_BARRIER | Capabilities::SHADER_FLOAT16_IN_FLOAT32,
     );
-    let info =
-        validator.validate(&module).map_err(|e| Error::shader(name, e.emit_to_string(source).trim_end().to_owned()))?;
+    let info = validator.validate(&module).map_err(|e| fail(e.location(source), chain(e.as_inner())))?;
     Ok((module, info))
 }
 
-fn reflect(name: &str, source: String, built_in: bool) -> Result<Module> {
-    let (module, info) = validate(name, &source)?;
+/// An error and what it comes from, in one line.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |e| e.source());
+    causes.map(|e| e.to_string().replace('\n', " ")).collect::<Vec<_>>().join(": ")
+}
+
+fn reflect(name: &str, source: String, origins: &[String], built_in: bool) -> Result<Module> {
+    let (module, info) = validate(name, &source, origins)?;
     let mut params = (vec![], 0);
     for (_, global) in module.global_variables.iter() {
         if global.space == naga::AddressSpace::Uniform {

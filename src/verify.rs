@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use crate::adapter::Adapter;
 use crate::check::{self, Report, Tol};
 use crate::engine::Tensors;
 use crate::error::Result;
 use crate::graph::{FixedGraph, Source, ValueId};
-use crate::kernel::Value;
+use crate::kernel::{Call, Operand, Value};
 use crate::plan::{Op, Options, Place, Plan};
 use crate::reference::{call_bound, call_reference, dense, gather};
 use crate::run::{Checks, Runner};
@@ -80,8 +81,22 @@ pub fn verify(
     inputs: &Tensors,
     options: &Options,
 ) -> Result<Verification> {
+    verify_within(store.device().adapter(), store, graph, inputs, options)
+}
+
+/// As [`verify`], with the plan that `adapter` gets: the store's own, or that within smaller limits.
+///
+/// # Errors
+/// Whatever is wrong with the plan, the inputs or the device
+pub fn verify_within(
+    adapter: &Adapter,
+    store: &Arc<Store>,
+    graph: &Arc<FixedGraph>,
+    inputs: &Tensors,
+    options: &Options,
+) -> Result<Verification> {
     let options = Options { reuse: false, ..options.clone() };
-    let plan = Arc::new(Plan::with(graph, store.device().adapter(), &options)?);
+    let plan = Arc::new(Plan::with(graph, adapter, &options)?);
     let runner = Runner::with(store, &plan, Checks::Earned)?;
     inputs.iter().try_for_each(|(name, tensor)| runner.upload(name, tensor))?;
     let mut check = Lockstep {
@@ -211,80 +226,91 @@ fn needed(plan: &Plan, op: &Op) -> Vec<ValueId> {
     read.filter(|v| !made.contains(v)).collect()
 }
 
+/// Values and bounds, by output.
+type Expected = Vec<(Vec<f64>, Vec<f64>)>;
+
 /// Reference values and bounds of what an operation writes.
 ///
 /// Through a chain of fused nodes the bound of each passes to the next: its own bound, plus how far its
 /// result moves when its input moves by the bound before.
-fn chain(plan: &Plan, op: &Op, values: &BTreeMap<ValueId, Arc<Vec<f64>>>, tol: Tol) -> Vec<(Vec<f64>, Vec<f64>)> {
-    let own = |layouts: &crate::kernel::Call,
-               ids: &[Option<ValueId>],
-               made: &HashMap<ValueId, Vec<f64>>|
-     -> Vec<Option<Vec<f64>>> {
-        let each = ids.iter().zip(&layouts.inputs);
-        each.map(|(id, operand)| {
-            let (id, operand) = (id.as_ref()?, operand.as_ref()?);
-            let data = made.get(id).map(Vec::as_slice).or_else(|| values.get(id).map(|v| v.as_slice()));
-            Some(gather(
-                data.unwrap_or_else(|| panic!("bug: value {id} of {} was not read", op.label())),
-                &operand.layout,
-            ))
-        })
-        .collect()
-    };
+fn chain(plan: &Plan, op: &Op, values: &BTreeMap<ValueId, Arc<Vec<f64>>>, tol: Tol) -> Expected {
+    let mut links = Links { values, made: HashMap::new(), tol };
     if op.nodes.is_empty() {
-        let inputs = own(&op.call, &op.inputs, &HashMap::new());
-        let call = dense(&op.call);
-        let outputs = call_reference(&call, &inputs, tol);
-        let bounds = call_bound(&call, &inputs, &outputs, tol);
-        return outputs.into_iter().zip(bounds).collect();
+        return links.call(&op.call, &op.inputs, &op.call);
     }
-    let mut made: HashMap<ValueId, Vec<f64>> = HashMap::new();
-    let mut error: HashMap<ValueId, Vec<f64>> = HashMap::new();
-    let mut first = vec![];
+    let mut out = vec![];
     for (k, &n) in op.nodes.iter().enumerate() {
         let node = &plan.graph.nodes[n];
         let ids: Vec<Option<ValueId>> = node.inputs.iter().map(|v| v.map(|v| plan.resolve(v))).collect();
-        let mut call = dense(&node.call);
-        if k == 0 {
-            // The plan may keep a weight as f16: the bound knows it from the dtype.
-            for (operand, planned) in call.inputs.iter_mut().zip(&op.call.inputs) {
-                if let (Some(o), Some(p)) = (operand, planned) {
-                    o.dtype = if p.dtype == Dtype::F16 { Dtype::F16 } else { o.dtype };
-                }
-            }
-        }
-        let inputs = own(&node.call, &ids, &made);
-        let outputs = call_reference(&call, &inputs, tol);
-        let mut bounds = call_bound(&call, &inputs, &outputs, tol);
-        for sign in [1.0, -1.0] {
-            let mut moved = inputs.clone();
-            let mut any = false;
-            for ((id, input), operand) in ids.iter().zip(&mut moved).zip(&node.call.inputs) {
-                if let (Some(id), Some(x), Some(operand)) = (id, input, operand)
-                    && let Some(e) = error.get(id)
-                {
-                    any = true;
-                    x.iter_mut().zip(gather(e, &operand.layout)).for_each(|(x, e)| *x += sign * e);
-                }
-            }
-            if any {
-                let shifted = call_reference(&call, &moved, tol);
-                for ((b, s), o) in bounds.iter_mut().zip(&shifted).zip(&outputs) {
-                    b.iter_mut().zip(s.iter().zip(o)).for_each(|(b, (s, o))| *b += (s - o).abs());
-                }
-            }
-        }
-        if k == 0 {
-            first = outputs.iter().cloned().zip(bounds.iter().cloned()).collect::<Vec<_>>();
-        }
-        for ((id, o), b) in node.outputs.iter().zip(outputs).zip(bounds) {
-            made.insert(*id, o);
-            error.insert(*id, b);
+        // The plan may keep a weight of the first node as f16: its bound knows from the dtype.
+        let planned = if k == 0 { &op.call } else { &node.call };
+        let expected = links.call(&node.call, &ids, planned);
+        links.made.extend(node.outputs.iter().copied().zip(expected.iter().cloned()));
+        // What is fused changes the first output; the others are the first node's own.
+        match out.first_mut() {
+            None => out = expected,
+            Some(first) => *first = expected.into_iter().next().expect("bug: a kernel without outputs"),
         }
     }
-    // The epilogue changes the first output only; the others are the first node's own.
-    let last = plan.graph.nodes[op.nodes[op.nodes.len() - 1]].outputs[0];
-    let mut out = first;
-    out[0] = (made.remove(&last).unwrap_or_default(), error.remove(&last).unwrap_or_default());
     out
+}
+
+/// Values that a chain of nodes reads, and those it has made so far, with their bounds.
+struct Links<'a> {
+    values: &'a BTreeMap<ValueId, Arc<Vec<f64>>>,
+    made: HashMap<ValueId, (Vec<f64>, Vec<f64>)>,
+    tol: Tol,
+}
+
+impl Links<'_> {
+    /// The reference of `call` on the values behind `ids`, and its bounds.
+    fn call(&self, call: &Call, ids: &[Option<ValueId>], planned: &Call) -> Expected {
+        let each = |id: &Option<ValueId>, operand: &Option<Operand>| {
+            let (id, operand) = (id.as_ref()?, operand.as_ref()?);
+            let made = self.made.get(id).map(|(values, _)| values);
+            let read = made.or_else(|| self.values.get(id).map(|v| v.as_ref()));
+            Some(gather(read.unwrap_or_else(|| panic!("bug: value {id} was not read")), &operand.layout))
+        };
+        let inputs: Vec<_> = ids.iter().zip(&call.inputs).map(|(id, operand)| each(id, operand)).collect();
+        let mut dense = dense(call);
+        for pair in dense.inputs.iter_mut().zip(&planned.inputs) {
+            if let (Some(operand), Some(Operand { dtype: Dtype::F16, .. })) = pair {
+                operand.dtype = Dtype::F16;
+            }
+        }
+        let outputs = call_reference(&dense, &inputs, self.tol);
+        let mut bounds = call_bound(&dense, &inputs, &outputs, self.tol);
+        let moved = [1.0, -1.0].map(|sign| self.moved(call, ids, &inputs, sign));
+        if let [Some(up), Some(down)] = moved {
+            let [up, down] = [up, down].map(|inputs| call_reference(&dense, &inputs, self.tol));
+            for (o, bound) in bounds.iter_mut().enumerate() {
+                for (i, b) in bound.iter_mut().enumerate() {
+                    let center = outputs[o][i];
+                    *b += (up[o][i] - center).abs().max((down[o][i] - center).abs());
+                }
+            }
+        }
+        outputs.into_iter().zip(bounds).collect()
+    }
+
+    /// The inputs, with those the chain made moved by their bounds; `None` if it made none of them.
+    fn moved(
+        &self,
+        call: &Call,
+        ids: &[Option<ValueId>],
+        inputs: &[Option<Vec<f64>>],
+        sign: f64,
+    ) -> Option<Vec<Option<Vec<f64>>>> {
+        let mut moved = inputs.to_vec();
+        let mut any = false;
+        for ((id, x), operand) in ids.iter().zip(&mut moved).zip(&call.inputs) {
+            if let (Some(id), Some(x), Some(operand)) = (id, x, operand)
+                && let Some((_, bound)) = self.made.get(id)
+            {
+                any = true;
+                x.iter_mut().zip(gather(bound, &operand.layout)).for_each(|(x, e)| *x += sign * e);
+            }
+        }
+        any.then_some(moved)
+    }
 }

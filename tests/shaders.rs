@@ -1,5 +1,6 @@
 //! The built-in shaders as text, without a device: naga accepts them and translates them for every backend,
-//! kernels and entry points match, plans supply every parameter, and the rules of a WGSL file hold.
+//! kernels and entry points match, plans supply every parameter, the rules of a WGSL file hold, and the tables
+//! of the documentation are complete.
 
 // The rows of the kernel tests: here they are planned, not run.
 #[allow(dead_code)]
@@ -101,7 +102,7 @@ fn note(line: impl Display) {
 
 /// One entry point with its overrides resolved: `WG` as large as it gets, flags true, all else 1.
 fn resolved(name: &str, entry: &str) -> Result<(naga::Module, naga::valid::ModuleInfo), String> {
-    let (parsed, info) = validate(name, &module(name).source).map_err(|e| e.to_string())?;
+    let (parsed, info) = validate(name, &module(name).source, &[]).map_err(|e| e.to_string())?;
     let missing = parsed.overrides.iter().filter(|(_, o)| o.init.is_none()).filter_map(|(_, o)| o.name.clone());
     let constants: PipelineConstants =
         missing.map(|name| if name == "WG" { (name, WG) } else { (name, 1.0) }).collect();
@@ -297,14 +298,14 @@ fn fixtures_plan_on_every_named_adapter_with_every_variant() {
         let graph = match graph(&folder) {
             Ok(graph) => graph,
             Err(e) => {
-                found.push(format!("{}: {e}", folder.display()));
+                found.push(format!("{}: {e}", shown(&folder)));
                 continue;
             }
         };
         for adapter in Adapter::profiles() {
             let failed = |how: &&str| plan(&graph, &adapter, how, true).err().map(|e| format!("'{how}': {e}"));
             let failures = hows.iter().filter_map(failed);
-            found.extend(failures.map(|e| format!("{}, {}, {e}", folder.display(), adapter.name)));
+            found.extend(failures.map(|e| format!("{}, {}, {e}", shown(&folder), adapter.name)));
         }
     }
     none("fixtures do not plan", found);
@@ -334,7 +335,8 @@ fn fixtures() -> Vec<PathBuf> {
 fn entry_points_stay_within_the_limits_of_webgpu() {
     let mut found = vec![];
     for name in names() {
-        for (entry, reflected) in &module(name).entries {
+        let module = module(name);
+        for (entry, reflected) in module.entries.iter() {
             let buffers = reflected.bindings.iter().filter(|b| b.access != Access::Uniform).count();
             if buffers > STORAGE_BUFFERS {
                 found.push(format!("{name}, {entry}: {buffers} storage buffers"));
@@ -404,6 +406,14 @@ fn files_keep_the_rules() {
 }
 
 #[test]
+fn the_readme_names_every_kernel_and_model() {
+    let readme = fs::read_to_string(root().join("README.md")).expect("README.md");
+    let names = kernels::all().map(|k| k.name).chain(handmill::models::all().map(|m| m.name));
+    let missing = names.filter(|name| !readme.contains(&format!("`{name}`")));
+    none("README.md does not name", missing.map(str::to_owned).collect());
+}
+
+#[test]
 fn planted_faults_are_found() {
     assert_eq!(header("// fill, iota — tensors from nothing."), Some(vec!["fill", "iota"]));
     for line in ["// LayerNorm — x", "// layer_norm - x", "// layer_norm — ", "layer_norm — x", "struct Params {"]
@@ -411,7 +421,7 @@ fn planted_faults_are_found() {
         assert_eq!(header(line), None, "{line}");
     }
     let broken = "@compute @workgroup_size(1) fn broken() { let x: u32 = 1.5; }";
-    assert!(validate("broken", broken).is_err());
+    assert!(validate("broken", broken, &[]).is_err());
     assert!(
         resolved("norm/layer_norm", "no_such_entry").is_err() || {
             let (module, _) = resolved("norm/layer_norm", "no_such_entry").expect("checked");
@@ -460,6 +470,11 @@ fn rust_files(folder: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
+/// A path of the repository, for messages.
+fn shown(path: &Path) -> String {
+    path.strip_prefix(root()).unwrap_or(path).to_string_lossy().replace('\\', "/")
+}
+
 /// Files of 600 lines, functions of 60, models of 400, examples of 120: printed, not enforced.
 #[test]
 fn budgets_are_printed() {
@@ -470,7 +485,7 @@ fn budgets_are_printed() {
     files.sort();
     assert!(!files.is_empty());
     for path in files {
-        let shown = path.strip_prefix(root()).expect("below the root").to_string_lossy().replace('\\', "/");
+        let shown = shown(&path);
         let text = fs::read_to_string(&path).expect("a source file");
         let (lines, budget) = (
             text.lines().count(),

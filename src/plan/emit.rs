@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 
 use super::assign::{Assigner, last_uses, scan_of_value};
+use super::bind::{fold, no_aliases, overrides, pack};
 use super::{Bound, BufferKind, Dispatch, Draft, Op, Options, Place, Plan};
 use crate::adapter::Adapter;
 use crate::error::{Error, Result};
 use crate::graph::{Source, ValueId};
-use crate::kernel::{Call, Grid, Operand, Params, Part, Scalars, Spec, Value};
+use crate::kernel::{Call, Operand, Params, Part, Spec, Value};
 use crate::kernels::layout::copy::COPY;
-use crate::shader::{Access, Entry, FieldKind, Module};
+use crate::shader::{Access, Entry, Module};
 use crate::shape::Layout;
 use crate::tensor::Dtype;
 
@@ -18,6 +19,7 @@ pub(super) fn emit(mut draft: Draft, adapter: &Adapter, options: &Options) -> Re
     let mut emitter = Emitter {
         last: last_uses(&draft, &ops),
         memory: Assigner::new(options.guard, options.reuse),
+        packing: vec![],
         dispatches: vec![],
         scratch: HashMap::new(),
         step_places: HashMap::new(),
@@ -72,29 +74,37 @@ fn dense_inputs(draft: &mut Draft) -> Vec<Op> {
 }
 
 /// A copy of `value` that the plan inserts for `reader`.
-fn copy_op(value: ValueId, operand: Operand, to: ValueId, pitch: usize, scan: Option<usize>, reader: &Op) -> Op {
+pub(super) fn copy_op(
+    value: ValueId,
+    operand: Operand,
+    to: ValueId,
+    pitch: usize,
+    scan: Option<usize>,
+    reader: &Op,
+) -> Op {
     let params = Params::new(COPY.params, &[("pitch", Value::from(pitch))]).expect("bug: copy has a pitch");
     let mut call = Call { kernel: &COPY, inputs: vec![Some(operand)], outputs: vec![], params, part: None };
     call.outputs = (COPY.shape)(&call).expect("bug: every view can be copied");
     Op { call, inputs: vec![Some(value)], outputs: vec![to], nodes: vec![], scan, at: reader.at.clone(), how: "" }
 }
 
-struct Emitter<'a> {
-    draft: Draft,
-    ops: Vec<Op>,
-    last: HashMap<ValueId, usize>,
-    memory: Assigner,
+pub(super) struct Emitter<'a> {
+    pub(super) draft: Draft,
+    pub(super) ops: Vec<Op>,
+    pub(super) last: HashMap<ValueId, usize>,
+    pub(super) memory: Assigner,
+    packing: Vec<Dispatch>,
     dispatches: Vec<Dispatch>,
     /// Scratch places of the operation being emitted.
-    scratch: HashMap<&'static str, Place>,
+    pub(super) scratch: HashMap<&'static str, Place>,
     /// Where each step of a scan put its values, if none is reused.
-    step_places: HashMap<(usize, usize), StepPlaces>,
-    adapter: &'a Adapter,
-    options: &'a Options,
+    pub(super) step_places: HashMap<(usize, usize), StepPlaces>,
+    pub(super) adapter: &'a Adapter,
+    pub(super) options: &'a Options,
 }
 
 /// Where a scan's step reads and writes, in place of the values' own places.
-type StepPlaces = HashMap<ValueId, Place>;
+pub(super) type StepPlaces = HashMap<ValueId, Place>;
 
 impl Emitter<'_> {
     fn choose_variants(&mut self) -> Result<()> {
@@ -117,7 +127,7 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    fn spec(&self, value: ValueId) -> &Spec {
+    pub(super) fn spec(&self, value: ValueId) -> &Spec {
         &self.draft.specs[value]
     }
 
@@ -134,7 +144,7 @@ impl Emitter<'_> {
     }
 
     /// The place of a value nobody writes in this plan: input, weight, state, constant or fold.
-    fn source_place(&mut self, value: ValueId, op: usize) -> Result<Place> {
+    pub(super) fn source_place(&mut self, value: ValueId) -> Result<Place> {
         if let Some(place) = self.memory.places.get(&value) {
             return Ok(*place);
         }
@@ -147,7 +157,7 @@ impl Emitter<'_> {
             Some(Source::State(name)) => BufferKind::State(name),
             Some(Source::Constant(_)) => BufferKind::Constant(value),
             Some(Source::Updated { before, .. }) => {
-                let place = self.source_place(self.draft.resolve(before), op)?;
+                let place = self.source_place(self.draft.resolve(before))?;
                 self.memory.places.insert(value, place);
                 return Ok(place);
             }
@@ -161,7 +171,7 @@ impl Emitter<'_> {
         Ok(place)
     }
 
-    fn fits(&self, bytes: u64, what: &str) -> Result<()> {
+    pub(super) fn fits(&self, bytes: u64, what: &str) -> Result<()> {
         let max = self.adapter.max_binding.min(self.adapter.max_buffer);
         if bytes > max {
             let message = format!("{bytes} bytes are more than one binding of {} holds ({max})", self.adapter.name);
@@ -224,11 +234,11 @@ impl Emitter<'_> {
     }
 
     /// Slots for what operation `i` writes.
-    fn write_places(&mut self, i: usize) -> Result<()> {
+    pub(super) fn write_places(&mut self, i: usize) -> Result<()> {
         let op = self.ops[i].clone();
         for (o, &value) in op.outputs.iter().enumerate() {
             if op.call.kernel.in_place.is_some_and(|(output, _)| output == o) {
-                self.source_place(value, i)?;
+                self.source_place(value)?;
             } else if !self.memory.places.contains_key(&value) {
                 let bytes = self.spec(value).bytes();
                 self.fits(bytes, &format!("{} ({})", op.label(), op.at))?;
@@ -240,10 +250,33 @@ impl Emitter<'_> {
         for s in op.variant().scratch {
             let bytes = (s.spec)(&op.call).bytes();
             self.fits(bytes, &op.label())?;
-            let place = self.memory.slot(bytes);
+            let place = if self.packs(i, s.name)? {
+                self.memory.buffer(BufferKind::Packed, (s.spec)(&op.call), bytes + self.options.guard)
+            } else {
+                self.memory.slot(bytes)
+            };
             self.scratch.insert(s.name, place);
         }
         Ok(())
+    }
+
+    /// True if the scratch buffer `name` of operation `i` is filled from weights alone, by packing steps.
+    fn packs(&self, i: usize, name: &str) -> Result<bool> {
+        let op = &self.ops[i];
+        if op.variant().pack.is_empty() {
+            return Ok(false);
+        }
+        let module = self.options.shaders.module(op.variant().shader)?;
+        let packing = op.variant().pack.iter().filter_map(|entry| module.entries.get(*entry));
+        let bindings: Vec<_> = packing.flat_map(|e| &e.bindings).collect();
+        let is_weight = |value: ValueId| match self.draft.graph.values.get(value).map(|v| &v.source) {
+            Some(Source::Weight(_) | Source::Constant(_)) => true,
+            Some(_) => false,
+            None => self.draft.folded.contains_key(&value),
+        };
+        let weights =
+            bindings.iter().filter_map(|b| op.call.kernel.port(&b.name)).all(|p| op.inputs[p].is_none_or(is_weight));
+        Ok(weights && bindings.iter().any(|b| b.name == name && b.access == Access::ReadWrite))
     }
 
     /// Frees the slots of values that operation `i` read or wrote last, where `now` is the operation being
@@ -261,202 +294,8 @@ impl Emitter<'_> {
         }
     }
 
-    /// Emits the body of `scan`, which begins at operation `start`, once per step; returns the next operation.
-    fn scan(&mut self, scan: usize, start: usize) -> Result<usize> {
-        let info = self.draft.graph.scans[scan].clone();
-        let end = (start..self.ops.len()).find(|&i| self.ops[i].scan != Some(scan)).unwrap_or(self.ops.len());
-        let align = u64::from(self.adapter.storage_alignment);
-        let pitch = |spec: &Spec| spec.bytes().next_multiple_of(align);
-        let resolve = |d: &Draft, v: ValueId| d.resolve(v);
-
-        // Slices whose steps are not aligned are read from a padded copy.
-        let (mut slices, mut padded_slices) = (vec![], vec![]);
-        for &(whole, slice) in &info.slices {
-            let whole = resolve(&self.draft, whole);
-            let (step, dtype) = (self.spec(slice).clone(), self.spec(slice).dtype);
-            let mut place = self.source_place(whole, start)?;
-            if pitch(&step) != step.bytes() || step.dtype.size() != 4 {
-                let words = (pitch(&step) / 4) as usize;
-                let padded = self.draft.new_value(dtype, &[info.steps, words]);
-                let operand = Operand { dtype, layout: Layout::contiguous(&[info.steps, step.len()]) };
-                let copy = copy_op(whole, operand, padded, words, None, &self.ops[start].clone());
-                place = self.extra_op(copy)?;
-                padded_slices.push(place);
-            }
-            slices.push((slice, place, step.bytes(), pitch(&step)));
-        }
-        let mut carries = vec![];
-        for c in &info.carries {
-            let initial = self.source_place(resolve(&self.draft, c.initial), start)?;
-            let bytes = self.spec(c.current).bytes();
-            // Two take turns; where every value is to stay readable, each step has its own.
-            let count = if self.options.reuse { 2 } else { info.steps + 1 };
-            let turns: Vec<_> = (0..count).map(|_| self.memory.slot(bytes)).collect();
-            carries.push((c.clone(), initial, turns));
-        }
-        let mut stacks = vec![];
-        for &(made, stacked) in &info.outputs {
-            let step = self.spec(made).clone();
-            let dense = pitch(&step) == step.bytes();
-            let total = pitch(&step) * info.steps as u64;
-            self.fits(total, "the stacked output of a scan")?;
-            let place = match self.memory.places.get(&stacked) {
-                Some(place) if dense => *place,
-                _ => self.memory.slot(total),
-            };
-            if dense {
-                self.memory.places.insert(stacked, place);
-            }
-            stacks.push((made, stacked, place, step, dense));
-        }
-
-        // The body's own temporaries are placed once and serve every step.
-        let mut body_places: Vec<HashMap<&'static str, Place>> = vec![];
-        for i in start..end {
-            let outputs = self.ops[i].outputs.clone();
-            let leaves =
-                |v: &ValueId| info.carries.iter().any(|c| c.next == *v) || info.outputs.iter().any(|o| o.0 == *v);
-            let held: Vec<_> = outputs.iter().copied().filter(|v| leaves(v)).collect();
-            for &value in &held {
-                self.memory.places.insert(value, Place { buffer: usize::MAX, offset: 0, bytes: 0 });
-            }
-            self.write_places(i)?;
-            body_places.push(self.scratch.clone());
-            held.iter().for_each(|v| {
-                self.memory.places.remove(v);
-            });
-            self.release_in_body(i, scan);
-        }
-        for step in 0..info.steps {
-            let t = if info.reverse { info.steps - 1 - step } else { step } as u64;
-            let mut at = StepPlaces::new();
-            for &(slice, place, bytes, pitch) in &slices {
-                at.insert(slice, Place { buffer: place.buffer, offset: place.offset + t * pitch, bytes });
-            }
-            for (c, initial, turns) in &carries {
-                at.insert(c.current, if step == 0 { *initial } else { turns[step % turns.len()] });
-                at.insert(c.next, turns[(step + 1) % turns.len()]);
-            }
-            for (made, _, place, spec, _) in &stacks {
-                let pitch = pitch(spec);
-                at.insert(*made, Place { buffer: place.buffer, offset: place.offset + t * pitch, bytes: spec.bytes() });
-            }
-            for i in start..end {
-                if !self.options.reuse && step > 0 {
-                    self.fresh_places(i, &mut at)?;
-                }
-                self.scratch = body_places[i - start].clone();
-                self.dispatch(i, Some(step), &at)?;
-            }
-            if !self.options.reuse {
-                let inside = self.ops[start..end].iter().flat_map(|o| &o.outputs);
-                for value in inside {
-                    let place = at.get(value).or_else(|| self.memory.places.get(value)).copied();
-                    at.extend(place.map(|p| (*value, p)));
-                }
-                self.step_places.insert((scan, step), at);
-            }
-        }
-        self.scratch.clear();
-        for (c, _, turns) in &carries {
-            let last = turns[info.steps % turns.len()];
-            turns.iter().filter(|t| **t != last).for_each(|t| self.memory.release(*t));
-            if let Some(result) = self.memory.places.get(&c.last).copied() {
-                let operand = Operand {
-                    dtype: self.spec(c.last).dtype,
-                    layout: Layout::contiguous(&self.spec(c.last).shape.clone()),
-                };
-                let from = self.draft.new_value(operand.dtype, &operand.layout.shape);
-                self.memory.places.insert(from, last);
-                self.memory.places.insert(c.last, result);
-                let copy = copy_op(from, operand, c.last, 0, None, &self.ops[start].clone());
-                self.extra_op(copy)?;
-            } else {
-                self.memory.places.insert(c.last, last);
-            }
-            if !self.last.contains_key(&c.last) {
-                self.memory.release(last);
-            }
-        }
-        for (_, stacked, place, step, dense) in stacks {
-            if dense {
-                continue;
-            }
-            let words = (pitch(&step) / 4) as usize;
-            let padded = self.draft.new_value(step.dtype, &[info.steps, words]);
-            self.memory.places.insert(padded, place);
-            let layout = Layout { shape: vec![info.steps, step.len()], strides: vec![words, 1], offset: 0 };
-            let copy =
-                copy_op(padded, Operand { dtype: step.dtype, layout }, stacked, 0, None, &self.ops[start].clone());
-            self.extra_op(copy)?;
-            self.memory.release(place);
-        }
-        padded_slices.into_iter().for_each(|place| self.memory.release(place));
-        self.release_around(&info, start, end);
-        Ok(end)
-    }
-
-    /// Frees what only the scan read of the values around it.
-    fn release_around(&mut self, info: &crate::graph::Scan, start: usize, end: usize) {
-        let read = self.ops[start..end].iter().flat_map(|o| o.inputs.iter().flatten().copied());
-        let around = info.carries.iter().map(|c| c.initial).chain(info.slices.iter().map(|s| s.0));
-        let mut values: Vec<_> = read.chain(around.map(|v| self.draft.resolve(v))).collect();
-        values.sort_unstable();
-        values.dedup();
-        for value in values {
-            let outside = scan_of_value(&self.draft, &self.ops, value).is_none();
-            if outside
-                && self.last.get(&value).is_some_and(|&last| last < end)
-                && let Some(&place) = self.memory.places.get(&value)
-            {
-                self.memory.release(place);
-            }
-        }
-    }
-
-    /// Places of its own, in this step, for what operation `i` of a scan's body writes.
-    fn fresh_places(&mut self, i: usize, at: &mut StepPlaces) -> Result<()> {
-        for value in self.ops[i].outputs.clone() {
-            if !at.contains_key(&value) {
-                let bytes = self.spec(value).bytes();
-                let place = self.memory.slot(bytes);
-                at.insert(value, place);
-            }
-        }
-        Ok(())
-    }
-
-    /// Frees, inside a scan's body, what the body itself made and reads no more.
-    fn release_in_body(&mut self, i: usize, scan: usize) {
-        let op = self.ops[i].clone();
-        for place in std::mem::take(&mut self.scratch).into_values() {
-            self.memory.release(place);
-        }
-        for &value in op.inputs.iter().flatten().chain(&op.outputs) {
-            let own = scan_of_value(&self.draft, &self.ops, value) == Some(scan);
-            let dead = self.last.get(&value).is_none_or(|&last| last <= i);
-            if own
-                && dead
-                && let Some(&place) = self.memory.places.get(&value)
-            {
-                self.memory.release(place);
-            }
-        }
-    }
-
-    /// Emits an operation that the plan adds around a scan; it stands at the end of the list of operations.
-    fn extra_op(&mut self, mut op: Op) -> Result<Place> {
-        op.how = op.call.kernel.variant(&op.call, self.adapter).how;
-        let value = op.outputs[0];
-        self.ops.push(op);
-        let i = self.ops.len() - 1;
-        self.write_places(i)?;
-        self.dispatch(i, None, &StepPlaces::new())?;
-        Ok(self.memory.places[&value])
-    }
-
     /// The dispatches of operation `i`: every part, every step of its variant.
-    fn dispatch(&mut self, i: usize, step: Option<usize>, at: &StepPlaces) -> Result<()> {
+    pub(super) fn dispatch(&mut self, i: usize, step: Option<usize>, at: &StepPlaces) -> Result<()> {
         for part in self.parts(i)? {
             let op = self.ops[i].clone();
             let mut call = op.call.clone();
@@ -481,7 +320,15 @@ impl Emitter<'_> {
                 }
                 no_aliases(&op, &bindings)?;
                 let (params, overrides) = (pack(&module, &scalars)?, overrides.clone());
-                self.dispatches.push(Dispatch { op: i, entry: s.entry, grid, bindings, params, overrides, step });
+                let written = |b: &&Bound| b.access == Access::ReadWrite;
+                let kind = |b: &Bound| b.place.map(|p| &self.memory.buffers[p.buffer].kind);
+                let packing = bindings.iter().filter(written).all(|b| kind(b) == Some(&BufferKind::Packed));
+                let dispatch = Dispatch { op: i, entry: s.entry, grid, bindings, params, overrides, step };
+                if !packing {
+                    self.dispatches.push(dispatch);
+                } else if step.is_none_or(|s| s == 0) {
+                    self.packing.push(dispatch);
+                }
             }
         }
         Ok(())
@@ -515,7 +362,7 @@ impl Emitter<'_> {
             return match op.inputs[port] {
                 Some(value) => match at.get(&value) {
                     Some(place) => Ok(*place),
-                    None => self.source_place(value, i),
+                    None => self.source_place(value),
                 },
                 None => Ok(self.absent()),
             };
@@ -574,6 +421,7 @@ impl Emitter<'_> {
             adapter: self.adapter.clone(),
             graph: self.draft.graph,
             ops: self.ops,
+            packing: self.packing,
             dispatches: self.dispatches,
             buffers: self.memory.buffers,
             folds: self.draft.folds,
@@ -586,87 +434,4 @@ impl Emitter<'_> {
             guard: self.options.guard,
         })
     }
-}
-
-/// Workgroups of a grid, folded over y where x would exceed the adapter's limit.
-fn fold(grid: Grid, entry: &Entry, adapter: &Adapter) -> Result<[u32; 3], String> {
-    let max = u64::from(adapter.max_groups);
-    let groups = match grid {
-        Grid::Threads(n) => n.div_ceil(u64::from(entry.workgroup.iter().product::<u32>())),
-        Grid::Groups(n) => n,
-        Grid::Exact(exact) => {
-            if exact.iter().any(|&n| n > max || n == 0) {
-                return Err(format!(
-                    "a grid of {exact:?} workgroups does not fit 1 to {max} along each axis of {}",
-                    adapter.name
-                ));
-            }
-            return Ok(exact.map(|n| n as u32));
-        }
-    };
-    let rows = groups.div_ceil(max).max(1);
-    if rows > max {
-        return Err(format!("{groups} workgroups are more than {} dispatches", adapter.name));
-    }
-    Ok([groups.div_ceil(rows).max(1) as u32, rows as u32, 1])
-}
-
-/// wgpu rejects a buffer bound both read-only and read-write, and does not notice one bound read-write twice.
-fn no_aliases(op: &Op, bindings: &[Bound]) -> Result<()> {
-    let writes = |b: &&Bound| b.access == Access::ReadWrite;
-    for w in bindings.iter().filter(writes) {
-        let same = |b: &Bound| b.name != w.name && b.place.map(|p| p.buffer) == w.place.map(|p| p.buffer);
-        if let Some(b) = bindings.iter().find(|b| same(b)) {
-            let message = format!("'{}' and '{}' would share a buffer that is written", w.name, b.name);
-            return Err(Error::limit(format!("{} ({})", op.label(), op.at), message));
-        }
-    }
-    Ok(())
-}
-
-/// The bytes of `Params`.
-fn pack(module: &Module, scalars: &Scalars) -> Result<Vec<u8>> {
-    let (fields, size) = &module.params;
-    let mut bytes = vec![0; size.next_multiple_of(16) as usize];
-    for field in fields {
-        let missing = || Error::shader(&module.name, format!("the kernel gives no value for Params.{}", field.name));
-        let value = scalars.get(&field.name).ok_or_else(missing)?;
-        let fits = matches!(
-            (field.kind, value),
-            (FieldKind::U32, crate::kernel::Scalar::U32(_))
-                | (FieldKind::I32, crate::kernel::Scalar::I32(_))
-                | (FieldKind::F32, crate::kernel::Scalar::F32(_))
-        );
-        if !fits {
-            return Err(Error::shader(
-                &module.name,
-                format!("Params.{} is {:?}, and the kernel gives {value:?}", field.name, field.kind),
-            ));
-        }
-        bytes[field.offset as usize..][..4].copy_from_slice(&value.to_bytes());
-    }
-    Ok(bytes)
-}
-
-/// Values of the shader's overrides: `HAS_<PORT>`, `<PORT>_F16`, and the kernel's own scalars.
-fn overrides(module: &Module, call: &Call, scalars: &Scalars) -> Result<Vec<(String, f64)>> {
-    let mut out = vec![];
-    for (name, has_default) in &module.overrides {
-        let port = |p: &str| call.kernel.inputs.iter().position(|i| i.name.to_uppercase() == p);
-        let value = if let Some(p) = name.strip_prefix("HAS_").and_then(port) {
-            Some(f64::from(u8::from(call.has(p))))
-        } else if let Some(p) = name.strip_suffix("_F16").and_then(port) {
-            Some(f64::from(u8::from(call.has(p) && call.input(p).dtype == Dtype::F16)))
-        } else {
-            scalars.get(name).map(|s| s.to_f64())
-        };
-        match (value, has_default) {
-            (Some(value), _) => out.push((name.clone(), value)),
-            (None, true) => {}
-            (None, false) => {
-                return Err(Error::shader(&module.name, format!("the kernel gives no value for override {name}")));
-            }
-        }
-    }
-    Ok(out)
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use super::{Draft, Fold, Op};
 use crate::graph::{Source, ValueId};
-use crate::kernel::{Operand, Role, Value};
+use crate::kernel::{Call, Kernel, Operand, Params, Role, Value};
 use crate::shape::Layout;
 use crate::tensor::Dtype;
 
@@ -51,7 +51,8 @@ fn producer(draft: &Draft, b: usize, uses: &HashMap<ValueId, usize>) -> Option<(
         let a = draft.ops[..b].iter().position(|o| o.outputs[0] == value)?;
         let before = &draft.ops[a];
         let whole = layout.is_contiguous() && layout.len() == draft.specs[value].len();
-        let fits = before.call.kernel.fusion.epilogue.is_some()
+        let takes = before.call.kernel.fusion.epilogue.is_some() || chain_kernel(before, op).is_some();
+        let fits = takes
             && before.call.kernel.in_place.is_none()
             && before.scan == op.scan
             && uses.get(&value) == Some(&1)
@@ -70,9 +71,42 @@ fn state_changes(draft: &Draft, a: usize, b: usize) -> bool {
         .any(|op| op.call.kernel.in_place.is_some_and(|(_, port)| reads.contains(&op.inputs[port])))
 }
 
-/// `a` with `b` in its epilogue, if it has room.
+/// The hand-written kernel of the chain `a` then `b`, and the activation in it.
+fn chain_kernel(a: &Op, b: &Op) -> Option<(&'static Kernel, &'static str)> {
+    let (first, second) = (a.call.kernel, b.call.kernel);
+    match (first.fusion.role, second.fusion.role) {
+        (Role::Activation, _) => Some((second.fusion.of_activation?, first.name)),
+        (_, Role::Activation) => Some((first.fusion.then_activation?, second.name)),
+        _ => None,
+    }
+}
+
+/// `a` then `b` as one call of the kernel written for both.
+fn chained(a: &Op, b: &Op, port: usize) -> Option<Op> {
+    let (kernel, activation) = chain_kernel(a, b)?;
+    let other = 1 - port;
+    let two = |op: &Op| Some((op.inputs.clone(), op.call.inputs.clone()));
+    let (inputs, operands) = match b.call.kernel.fusion.role {
+        Role::Activation => two(a)?,
+        _ => (vec![a.inputs[0], b.inputs[other]], vec![a.call.inputs[0].clone(), b.call.inputs[other].clone()]),
+    };
+    let shapes_agree = operands.iter().flatten().all(|o| o.dtype == Dtype::F32 && o.layout.shape == a.call.out(0));
+    if !shapes_agree || inputs.contains(&Some(a.outputs[0])) {
+        return None;
+    }
+    let params = Params::new(kernel.params, &[("activation", Value::from(activation))]).ok()?;
+    let mut call = Call { kernel, inputs: operands, outputs: vec![], params, part: None };
+    call.outputs = (kernel.shape)(&call).ok()?;
+    let nodes = a.nodes.iter().chain(&b.nodes).copied().collect();
+    Some(Op { call, inputs, outputs: b.outputs.clone(), nodes, scan: b.scan, at: b.at.clone(), how: "" })
+}
+
+/// `a` with `b` in its epilogue, if it has room; or both as one chain.
 fn fused(draft: &mut Draft, a: usize, b: usize, port: usize) -> Option<Op> {
     let (mut op, next) = (draft.ops[a].clone(), draft.ops[b].clone());
+    if op.call.kernel.fusion.epilogue.is_none() {
+        return chained(&op, &next, port);
+    }
     let epilogue = op.call.kernel.fusion.epilogue?;
     let is_none = |op: &Op, name: &str| matches!(op.call.params.get(name), Some(Value::Text(t)) if t == "none");
     let has = |p: Option<usize>| p.is_some_and(|p| op.inputs[p].is_some());

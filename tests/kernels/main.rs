@@ -17,6 +17,7 @@ mod random;
 mod reduce;
 mod resize;
 mod row;
+mod seeded;
 mod softmax;
 
 use std::collections::HashSet;
@@ -42,6 +43,7 @@ fn rows() -> Vec<Row> {
         index::rows,
         resize::rows,
         random::rows,
+        seeded::rows,
     ];
     families.iter().flat_map(|f| f()).collect()
 }

@@ -106,6 +106,25 @@ fn a_bias_after_the_activation_stays() {
     assert_eq!(ops(after), ["matmul×2", "add×1"]);
 }
 
+#[test]
+fn a_gate_is_one_kernel() {
+    let gate = |g: &Graph| g.output("y", input(g, "b", &[3, 8]) * input(g, "a", &[3, 8]).silu());
+    assert_eq!(ops(gate), ["mul_activation×2"]);
+    let spread = |g: &Graph| g.output("y", input(g, "a", &[3, 8]).sigmoid() * input(g, "b", &[8]));
+    assert_eq!(ops(spread), ["mul_activation×2"]);
+}
+
+#[test]
+fn an_activation_of_a_sum_is_one_kernel() {
+    let relu = |g: &Graph| g.output("y", (input(g, "a", &[3, 8]) + input(g, "b", &[3, 1])).relu());
+    assert_eq!(ops(relu), ["add_activation×2"]);
+    let square = |g: &Graph| {
+        let y = input(g, "a", &[3, 8]).tanh();
+        g.output("y", y * y);
+    };
+    assert_eq!(ops(square), ["tanh×1", "mul×1"]);
+}
+
 fn convolution(g: &Graph) -> Tensor<'_> {
     let x = input(g, "x", &[2, 3, 6, 7]);
     x.conv2d(g.weight("conv.weight", &[4, 3, 3, 3]), Some(g.weight("conv.bias", &[4])), Conv2d::padded(1))
@@ -158,5 +177,5 @@ fn dead_nodes_are_dropped_and_equal_ones_shared() {
         let _dead = x.exp().matmul(g.weight("unused", &[5, 6]));
         g.output("y", (x.tanh() * 2.0) + (x.tanh() * 2.0).square());
     };
-    assert_eq!(ops(build), ["tanh×1", "mul×1", "square×1", "add×1"]);
+    assert_eq!(ops(build), ["mul_activation×2", "square×1", "add×1"]);
 }

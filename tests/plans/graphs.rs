@@ -67,19 +67,19 @@ fn empty_and_huge_shapes_are_errors() {
         error(|g| {
             let _ = g.input("x", Dtype::F32, &[2, 0]);
         })
-        .contains("shape (2, 0) is empty")
+        .contains("shape (2, 0) has no elements")
     );
     assert!(
         error(|g| {
             let _ = g.input("x", Dtype::F32, &[usize::MAX, 2]);
         })
-        .contains("over 2^31 elements")
+        .contains("has more than 2147483647 elements")
     );
     assert!(
         error(|g| {
             let _ = g.input("x", Dtype::F32, &[1; 9]);
         })
-        .contains("over 8 axes")
+        .contains("has 9 axes, and 8 are the most")
     );
 }
 
@@ -126,7 +126,7 @@ fn two_results_of_one_name_are_an_error() {
         g.output("y", x.exp());
         g.output("y", x.tanh());
     });
-    assert!(matches!(Graph::new().build(), Ok(_)) && text.contains("the name 'y' is used twice"), "{text}");
+    assert!(text.contains("the name 'y' is used twice"), "{text}");
 }
 
 #[test]

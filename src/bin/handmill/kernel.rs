@@ -3,18 +3,20 @@
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
+use handmill::adapter::Adapter;
 use handmill::check::{self, Case, POISON, Tol};
-use handmill::engine::Engine;
+use handmill::engine::{Engine, Tensors};
 use handmill::error::{Error, Result};
+use handmill::folder::read_object;
+use handmill::json::{Map, Value as Json};
 use handmill::kernel::{Default, Kernel, Value};
 use handmill::kernels::{FAMILIES, named};
 use handmill::run::Checks;
 use handmill::tensor::HostTensor;
 use handmill::weights::save_tensors;
-use serde_json::Value as Json;
 
-use crate::target::{DeviceArgs, as_dtype, read_inputs};
-use crate::{Outcome, print};
+use crate::target::{DeviceArgs, check_output, read_ports};
+use crate::{Outcome, notice, print};
 
 /// Verbs of `handmill kernel`.
 #[derive(clap::Subcommand)]
@@ -53,9 +55,9 @@ pub struct CallArgs {
     #[arg(long, value_name = "JSON", default_value = "{}")]
     params: String,
     /// Inputs named as in the shader, safetensors
-    #[arg(long, value_name = "FILE", required_unless_present = "repro")]
+    #[arg(long, value_name = "FILE")]
     inputs: Option<PathBuf>,
-    /// The variant, such as tiled; `plain` is the one without a word
+    /// The variant, such as tiled; `plain` is the one without a word. A recorded call has its own
     #[arg(long)]
     variant: Option<String>,
     /// Replay the call that `handmill verify` wrote to this folder
@@ -84,7 +86,7 @@ fn list() -> Result<Outcome> {
     for (family, kernels) in FAMILIES {
         let _ = writeln!(out, "{family}");
         for k in *kernels {
-            let variants: Vec<_> = k.variants.iter().map(|v| if v.how.is_empty() { "plain" } else { v.how }).collect();
+            let variants: Vec<_> = k.variants.iter().map(|v| spelled(v.how)).collect();
             let _ = writeln!(out, "    {:<24} {}", k.name, variants.join(", "));
         }
     }
@@ -103,7 +105,7 @@ fn show(name: &str, device: &DeviceArgs) -> Result<Outcome> {
     }
     let _ = writeln!(out, "outputs\n    {}\nparameters", k.outputs.join(", "));
     for p in k.params {
-        let _ = writeln!(out, "    {:<18} {:?}", p.name, p.default);
+        let _ = writeln!(out, "    {:<18} {}", p.name, described(p.default));
     }
     let shaders = device.shaders()?;
     for v in k.variants {
@@ -115,6 +117,35 @@ fn show(name: &str, device: &DeviceArgs) -> Result<Outcome> {
     }
     print(&out);
     Ok(Outcome::Done)
+}
+
+/// What a parameter is, and its value when none is given.
+fn described(default: Default) -> String {
+    match default {
+        Default::NeedInt => "whole number".into(),
+        Default::NeedFloat => "number".into(),
+        Default::NeedInts => "list of whole numbers".into(),
+        Default::Int(v) => format!("whole number [{v}]"),
+        Default::Float(v) => format!("number [{v:?}]"),
+        Default::Flag(v) => format!("true or false [{v}]"),
+        Default::Text(v) => format!("text [{v}]"),
+        Default::Ints(v) => format!("list of whole numbers {v:?}"),
+    }
+}
+
+fn fits(value: &Value, default: Default) -> bool {
+    match default {
+        Default::NeedInt | Default::Int(_) => matches!(value, Value::Int(_)),
+        Default::NeedFloat | Default::Float(_) => matches!(value, Value::Float(_)),
+        Default::NeedInts | Default::Ints(_) => matches!(value, Value::Ints(_)),
+        Default::Flag(_) => matches!(value, Value::Flag(_)),
+        Default::Text(_) => matches!(value, Value::Text(_)),
+    }
+}
+
+/// The name of a variant on the command line.
+fn spelled(how: &str) -> &str {
+    if how.is_empty() { "plain" } else { how }
 }
 
 /// A JSON value as a parameter.
@@ -150,89 +181,110 @@ pub fn to_json(value: &Value) -> Json {
 
 /// The kernel's own spelling of a parameter, so that an unknown one is an error.
 fn declared(kernel: &'static Kernel, name: &str) -> Result<(&'static str, Default)> {
-    let known = || kernel.params.iter().map(|p| p.name).collect::<Vec<_>>().join(", ");
+    let known = || match kernel.params {
+        [] => "none".to_owned(),
+        params => params.iter().map(|p| p.name).collect::<Vec<_>>().join(", "),
+    };
     let found = kernel.params.iter().find(|p| p.name == name).map(|p| (p.name, p.default));
     found.ok_or_else(|| {
         Error::config(format!("--params {name}"), format!("{} has no such parameter; it has {}", kernel.name, known()))
     })
 }
 
-impl CallArgs {
-    fn recorded(&self) -> Result<Option<(Json, PathBuf)>> {
-        let Some(folder) = &self.repro else { return Ok(None) };
-        let path = folder.join("call.json");
-        let text = std::fs::read_to_string(&path).map_err(|e| Error::file(&path, format!("cannot be read: {e}")))?;
-        let call = serde_json::from_str(&text).map_err(|e| Error::file(&path, format!("is not JSON: {e}")))?;
-        Ok(Some((call, folder.join("inputs.safetensors"))))
-    }
+/// A call as its arguments or its recording say.
+struct Recorded {
+    kernel: &'static Kernel,
+    params: Map<String, Json>,
+    variant: Option<String>,
+    inputs: Option<PathBuf>,
+}
 
-    fn case(&self) -> Result<Case> {
-        let (name, params, inputs) = match self.recorded()? {
-            Some((call, inputs)) => {
-                (call["kernel"].as_str().unwrap_or_default().to_owned(), call["params"].clone(), inputs)
-            }
-            None => {
-                let params = serde_json::from_str(&self.params)
-                    .map_err(|e| Error::config("--params", format!("is not JSON: {e}")))?;
-                (self.name.clone().unwrap_or_default(), params, self.inputs.clone().unwrap_or_default())
-            }
+impl CallArgs {
+    fn recorded(&self) -> Result<Recorded> {
+        let Some(folder) = &self.repro else {
+            let params: Json = serde_json::from_str(&self.params)
+                .map_err(|e| Error::config("--params", format!("is not JSON: {e}")))?;
+            let Json::Object(params) = params else { return Err(Error::config("--params", "is not a JSON object")) };
+            let kernel = find(self.name.as_deref().unwrap_or_default())?;
+            return Ok(Recorded { kernel, params, variant: self.variant.clone(), inputs: self.inputs.clone() });
         };
-        let kernel = find(&name)?;
-        let Json::Object(params) = params else { return Err(Error::config("--params", "is not a JSON object")) };
+        let path = folder.join("call.json");
+        let mut call = read_object(&path)?;
+        let mut take = |key: &str| call.remove(key).unwrap_or_default();
+        let (Json::String(kernel), Json::Object(params)) = (take("kernel"), take("params")) else {
+            return Err(Error::file(&path, "is not a recorded call: it needs the text kernel and the object params"));
+        };
+        let recorded = take("variant").as_str().map(str::to_owned);
+        let kernel = named(&kernel).ok_or_else(|| {
+            Error::file(&path, format!("no kernel is called '{kernel}'; `handmill kernel list` lists them"))
+        })?;
+        let variant = self.variant.clone().or(recorded);
+        Ok(Recorded { kernel, params, variant, inputs: Some(folder.join("inputs.safetensors")) })
+    }
+}
+
+impl Recorded {
+    fn case(&self) -> Result<Case> {
+        let kernel = self.kernel;
         let mut case = Case::new(kernel);
-        for (key, value) in &params {
+        for (key, value) in &self.params {
             let (name, default) = declared(kernel, key)?;
             // A whole number may stand for a real one.
             let value = match (from_json(key, value)?, default) {
                 (Value::Int(v), Default::Float(_) | Default::NeedFloat) => Value::Float(v as f64),
                 (value, _) => value,
             };
+            if !fits(&value, default) {
+                let kind = described(default);
+                let kind = kind.split(" [").next().unwrap_or_default();
+                return Err(Error::config(
+                    format!("--params {name}"),
+                    format!("found {}, expected {kind}", to_json(&value)),
+                ));
+            }
             case = case.param(name, value);
         }
-        let mut tensors = read_inputs(&inputs)?;
+        let mut tensors = self.inputs.as_deref().map_or_else(|| Ok(Tensors::new()), |path| read_ports(path, kernel))?;
         for port in kernel.inputs {
             case = match tensors.remove(port.name) {
-                Some(tensor) => case.input(as_dtype(port.name, tensor, port.dtypes)?),
+                Some(tensor) => case.input(tensor),
                 None => case.absent(),
             };
         }
-        if let Some(extra) = tensors.keys().next() {
-            let known: Vec<_> = kernel.inputs.iter().map(|p| p.name).collect();
-            return Err(Error::tensor(extra, format!("is no input of {}; it has {}", kernel.name, known.join(", "))));
-        }
-        case.graph()?;
+        // The node stands in no model: its place in this program's source would tell nothing.
+        case.graph().map_err(|e| match e {
+            Error::Graph { op, message, .. } => Error::config(op, message),
+            other => other,
+        })?;
+        self.known_variant()?;
         Ok(case)
     }
 
-    /// The variants asked for, by name.
-    fn variants(&self, case: &Case, engine: &Engine) -> Result<Vec<&'static str>> {
-        let Engine::Gpu(device) = engine else { return Ok(vec![]) };
-        let fitting: Vec<_> = case.variants(device.adapter())?.iter().map(|v| v.how).collect();
-        let Some(wanted) = &self.variant else { return Ok(fitting) };
-        let wanted = if wanted == "plain" { "" } else { wanted };
-        let names = || {
-            case.kernel
-                .variants
-                .iter()
-                .map(|v| if v.how.is_empty() { "plain" } else { v.how })
-                .collect::<Vec<_>>()
-                .join(", ")
-        };
-        match (case.kernel.variants.iter().any(|v| v.how == wanted), fitting.iter().find(|h| **h == wanted)) {
-            (_, Some(how)) => Ok(vec![how]),
-            (true, None) => {
-                Err(Error::config("--variant", format!("{wanted} cannot compute this call on {}", engine.name())))
-            }
-            (false, _) => Err(Error::config(
-                "--variant",
-                format!("{} has no variant '{wanted}'; it has {}", case.kernel.name, names()),
-            )),
+    fn known_variant(&self) -> Result<()> {
+        let Some(wanted) = &self.variant else { return Ok(()) };
+        let known: Vec<_> = self.kernel.variants.iter().map(|v| spelled(v.how)).collect();
+        if known.contains(&wanted.as_str()) {
+            return Ok(());
         }
+        let message =
+            format!("{} has no variant '{}'; it has {}", self.kernel.name, wanted.escape_debug(), known.join(", "));
+        Err(Error::config("--variant", message))
+    }
+
+    /// The variants asked for: the named one, or all that can compute the call.
+    fn variants(&self, case: &Case, adapter: &Adapter) -> Result<Vec<&'static str>> {
+        let fitting: Vec<_> = case.variants(adapter)?.iter().map(|v| v.how).collect();
+        let Some(wanted) = &self.variant else { return Ok(fitting) };
+        let found = fitting.iter().find(|how| spelled(how) == wanted);
+        let message = || format!("{wanted} cannot compute this call on {}", adapter.name);
+        found.map(|how| vec![*how]).ok_or_else(|| Error::config("--variant", message()))
     }
 }
 
 fn run(args: &CallArgs, path: &Path) -> Result<Outcome> {
-    let case = args.case()?;
+    let recorded = args.recorded()?;
+    check_output(path, recorded.inputs.as_slice())?;
+    let case = recorded.case()?;
     let engine = args.device.engine()?;
     let names = case.kernel.outputs;
     let results: Vec<HostTensor> = match &engine {
@@ -244,8 +296,8 @@ fn run(args: &CallArgs, path: &Path) -> Result<Outcome> {
             let graph = case.graph()?;
             let call =
                 &graph.nodes.iter().find(|n| std::ptr::eq(n.call.kernel, case.kernel)).expect("bug: no node").call;
-            let how = match args.variant {
-                Some(_) => args.variants(&case, &engine)?[0],
+            let how = match recorded.variant {
+                Some(_) => recorded.variants(&case, device.adapter())?[0],
                 None => case.kernel.variant(call, device.adapter()).how,
             };
             case.run(device, &args.device.shaders()?, how, Checks::Earned, POISON[0])?
@@ -253,20 +305,20 @@ fn run(args: &CallArgs, path: &Path) -> Result<Outcome> {
     };
     let named: Vec<_> = names.iter().map(|n| (*n).to_owned()).zip(results).collect();
     save_tensors(path, &named, true)?;
+    notice(&format!("{} tensors from {} written to {}", named.len(), engine.name(), path.display()));
     Ok(Outcome::Done)
 }
 
 fn verify(args: &CallArgs) -> Result<Outcome> {
-    let case = args.case()?;
-    let engine = args.device.engine()?;
-    let Engine::Gpu(device) = &engine else {
-        return Err(Error::Adapter("there is nothing to verify: the reference would be compared with itself".into()));
-    };
+    let recorded = args.recorded()?;
+    let case = recorded.case()?;
+    let device = &args.device.adapter()?;
+    let shaders = args.device.shaders()?;
     let expected = case.expected(device.tol())?;
     let mut outcome = Outcome::Done;
-    for how in args.variants(&case, &engine)? {
+    for how in recorded.variants(&case, device.adapter())? {
         let label = if how.is_empty() { case.kernel.name.to_owned() } else { format!("{}_{how}", case.kernel.name) };
-        let got = case.run(device, &args.device.shaders()?, how, Checks::Earned, POISON[0])?;
+        let got = case.run(device, &shaders, how, Checks::Earned, POISON[0])?;
         for (i, e) in expected.iter().enumerate() {
             let report = check::compare(&got[i].to_f64(), &e.values, &e.bound, &e.spec.shape, e.spec.dtype);
             let output = case.kernel.outputs[i];

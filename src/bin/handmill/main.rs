@@ -3,7 +3,7 @@
 //! Results go to stdout, progress and notices to stderr. Exit status: 0 done, 1 an error (one sentence),
 //! 2 usage, 3 verification failed.
 
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -71,21 +71,26 @@ fn main() -> ExitCode {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Differs) => ExitCode::from(3),
         Err(e) => {
-            eprintln!("handmill: {e}");
+            notice(&e.to_string());
             ExitCode::FAILURE
         }
     }
 }
 
-/// Prints a result. A reader that went away (`| head -1`) ends the program quietly.
+/// Prints a result. A reader that went away (`| head -1`) is no error, and the exit status stays that of the
+/// work: `verify` still says what it found.
 pub fn print(text: &str) {
     let mut out = std::io::stdout().lock();
-    if out.write_all(text.as_bytes()).and_then(|()| out.flush()).is_err() {
-        std::process::exit(0);
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(e) if e.kind() != ErrorKind::BrokenPipe => {
+            notice(&format!("stdout: cannot be written: {e}"));
+            std::process::exit(1);
+        }
+        _ => {}
     }
 }
 
-/// A notice, apart from the results.
+/// A notice, apart from the results. Unlike `eprintln!` it does not panic when nobody reads stderr.
 pub fn notice(text: &str) {
-    eprintln!("handmill: {text}");
+    let _ = writeln!(std::io::stderr().lock(), "handmill: {text}");
 }

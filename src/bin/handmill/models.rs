@@ -1,6 +1,6 @@
 //! `handmill models`
 
-use handmill::error::Result;
+use handmill::error::{Error, Result};
 use handmill::models;
 
 use crate::{Outcome, print};
@@ -18,7 +18,8 @@ pub struct Args {
 /// Lists the models, or shows one.
 pub fn models(args: &Args) -> Result<Outcome> {
     if let Some(name) = &args.name {
-        let m = models::named(name)?;
+        let m = models::all().find(|m| m.name == name);
+        let m = m.ok_or_else(|| Error::config(name, "no such model; `handmill models` lists them"))?;
         let mut out = format!("{}  {}\nsection {}, {}\n", m.name, m.title, m.section, m.source);
         for (title, lines) in [("config", m.config), ("inputs", m.inputs), ("outputs", m.outputs)] {
             out.push_str(&format!("{title}\n"));

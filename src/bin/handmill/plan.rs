@@ -8,7 +8,7 @@ use handmill::models::{Inputs, Loaded};
 use handmill::plan::Plan;
 
 use crate::target::{ModelArgs, read_inputs};
-use crate::{Outcome, print};
+use crate::{Outcome, notice, print};
 
 /// Arguments of `handmill plan`.
 #[derive(clap::Args)]
@@ -33,7 +33,13 @@ pub fn plan(args: &Args) -> Result<Outcome> {
     let graph = loaded.graph(&inputs, keys)?;
     let adapter = match args.model.limits()? {
         Some(named) => named,
-        None => args.model.device.engine()?.device().map_or_else(Adapter::webgpu, |d| d.adapter().clone()),
+        None => match args.model.device.found()? {
+            Ok(device) => device.adapter().clone(),
+            Err(why) => {
+                notice(&format!("{why}; planning for webgpu"));
+                Adapter::webgpu()
+            }
+        },
     };
     let plan = Plan::with(&graph, &adapter, &args.model.options()?)?;
     print(&if args.dot { plan.dot() } else { plan.to_string() });

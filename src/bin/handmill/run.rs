@@ -6,7 +6,7 @@ use handmill::error::Result;
 use handmill::models::Loaded;
 use handmill::weights::save_tensors;
 
-use crate::target::{ModelArgs, read_inputs};
+use crate::target::{ModelArgs, check_output, read_inputs};
 use crate::{Outcome, notice};
 
 /// Arguments of `handmill run`.
@@ -24,6 +24,9 @@ pub struct Args {
 
 /// Runs a model, and its program where the inputs ask for one, and writes every result.
 pub fn run(args: &Args) -> Result<Outcome> {
+    let weights = ["model.safetensors", "diffusion_pytorch_model.safetensors", "config.json"];
+    let read: Vec<_> = weights.iter().map(|name| args.model.model.join(name)).chain([args.inputs.clone()]).collect();
+    check_output(&args.outputs, &read)?;
     let loaded = Loaded::open(&args.model.model)?;
     let inputs = read_inputs(&args.inputs)?;
     let engine = args.model.device.engine()?;

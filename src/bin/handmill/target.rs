@@ -5,16 +5,19 @@ use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use handmill::adapter::Adapter;
+use handmill::device::{Device, Select};
 use handmill::engine::{Engine, Tensors};
 use handmill::error::{Error, Result};
+use handmill::file::available_memory;
 use handmill::graph::FixedGraph;
+use handmill::kernel::Kernel;
 use handmill::models::{self, Inputs, Loaded};
 use handmill::plan::Options;
 use handmill::programs::Context;
 use handmill::shader::Shaders;
 use handmill::store::Weights;
-use handmill::tensor::{Data, Dtype, HostTensor};
-use handmill::weights::{Checkpoint, load_tensors};
+use handmill::tensor::{Dtype, HostTensor};
+use handmill::weights::{Checkpoint, FileDtype, load_tensors};
 
 use crate::notice;
 
@@ -46,6 +49,26 @@ impl DeviceArgs {
         Ok(engine)
     }
 
+    /// The device that `--device` names, or a sentence that says why there is none.
+    pub fn found(&self) -> Result<Result<Arc<Device>, String>> {
+        if self.device == "reference" {
+            return Ok(Err("the reference has no limits of its own".into()));
+        }
+        match Device::open(&Select::parse(&self.device)?) {
+            Err(e @ Error::Adapter(_)) if self.device == "auto" => Ok(Err(e.to_string())),
+            opened => opened.map(Ok),
+        }
+    }
+
+    /// An adapter to compare with the reference.
+    pub fn adapter(&self) -> Result<Arc<Device>> {
+        if self.device == "reference" {
+            let message = "there is nothing to verify: the reference would be compared with itself";
+            return Err(Error::config("--device", message));
+        }
+        Device::open(&Select::parse(&self.device)?)
+    }
+
     /// The WGSL sources.
     pub fn shaders(&self) -> Result<Arc<Shaders>> {
         self.shaders.as_ref().map_or_else(|| Ok(Shaders::built_in()), Shaders::folder)
@@ -59,7 +82,7 @@ pub struct ModelArgs {
     #[arg(long, value_name = "DIR")]
     pub model: PathBuf,
     /// Random weights from this seed in place of the checkpoint
-    #[arg(long, value_name = "SEED")]
+    #[arg(long, value_name = "SEED", allow_negative_numbers = true)]
     pub random: Option<u64>,
     /// Storage of weights
     #[arg(long, value_enum, default_value = "f32")]
@@ -68,7 +91,7 @@ pub struct ModelArgs {
     #[arg(long, value_name = "NAME")]
     pub limits: Option<String>,
     /// Refuse a plan that needs more device memory than this
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", allow_negative_numbers = true)]
     pub max_memory: Option<u64>,
     #[command(flatten)]
     pub device: DeviceArgs,
@@ -103,6 +126,7 @@ impl ModelArgs {
     pub fn context(&self, loaded: &Loaded, engine: &Engine, inputs: &Tensors) -> Result<Context> {
         (loaded.model.check)(&loaded.folder.config(), inputs)?;
         let shapes = loaded.model.shapes(inputs);
+        check_memory(&*loaded.graph(&shapes, None)?)?;
         let mut context = match self.random {
             Some(seed) => Context::random_for(loaded.model, loaded.folder.config(), &shapes, engine, seed)?,
             None => {
@@ -121,6 +145,7 @@ impl ModelArgs {
         let checkpoint = self.checkpoint(loaded)?;
         let keys = checkpoint.as_ref().map(|c| c.tensors().iter().map(|t| t.name.clone()).collect());
         let graph = loaded.graph(inputs, keys)?;
+        check_memory(&graph)?;
         let weights = match &checkpoint {
             None => models::random_weights(&graph, self.random.unwrap_or(0)),
             Some(checkpoint) => {
@@ -131,6 +156,17 @@ impl ModelArgs {
         };
         Ok((graph, weights))
     }
+}
+
+/// Refuses weights that the host cannot hold, before the first of them is made: an allocation that fails ends the
+/// process, and one that the system regrets ends it later.
+fn check_memory(graph: &FixedGraph) -> Result<()> {
+    let need = graph.weights().fold(0u64, |sum, (_, spec)| sum.saturating_add(spec.bytes()));
+    let there = available_memory();
+    if need <= there {
+        return Ok(());
+    }
+    Err(Error::limit("the weights", format!("need {need} bytes of host memory, {there} can be used")))
 }
 
 /// Named tensors of a file.
@@ -151,16 +187,49 @@ pub fn sample_inputs(graph: &FixedGraph) -> Tensors {
     graph.inputs().map(|(name, spec)| (name.to_owned(), tensor(spec))).collect()
 }
 
-/// `tensor` as a port wants it: files know neither u32 nor (as loaded) f16.
-pub fn as_dtype(name: &str, tensor: HostTensor, dtypes: &[Dtype]) -> Result<HostTensor> {
-    if dtypes.contains(&tensor.dtype()) {
-        return Ok(tensor);
+/// The inputs of `kernel` in a file, in the dtypes of its ports: f16 and u32 where file and port both say so,
+/// and any integers, range-checked, for a port of u32 alone.
+pub fn read_ports(path: &Path, kernel: &Kernel) -> Result<Tensors> {
+    if path.is_dir() {
+        return Err(Error::file(path, "is a folder, not a file"));
     }
-    match (tensor.data(), dtypes.contains(&Dtype::U32)) {
-        (Data::I32(values), true) => Ok(HostTensor::u32(tensor.shape(), values.iter().map(|&v| v as u32).collect())),
-        _ => {
-            let names: Vec<_> = dtypes.iter().map(|d| d.name()).collect();
-            Err(Error::tensor(name, format!("is {}, expected {}", tensor.dtype(), names.join(" or "))))
+    let file = Checkpoint::open(path)?;
+    let mut tensors = Tensors::new();
+    for info in file.tensors() {
+        let Some(port) = kernel.inputs.iter().find(|port| port.name == info.name) else {
+            let known: Vec<_> = kernel.inputs.iter().map(|p| p.name).collect();
+            let known = if known.is_empty() { "none".into() } else { known.join(", ") };
+            return Err(Error::tensor(&info.name, format!("is no input of {}; it has {known}", kernel.name)));
+        };
+        let takes = |dtype| port.dtypes.contains(&dtype);
+        let dtype = match info.dtype {
+            FileDtype::F16 if takes(Dtype::F16) => Dtype::F16,
+            FileDtype::U32 if takes(Dtype::U32) => Dtype::U32,
+            FileDtype::F16 | FileDtype::BF16 | FileDtype::F32 | FileDtype::F64 => Dtype::F32,
+            _ if takes(Dtype::U32) && !takes(Dtype::I32) => Dtype::U32,
+            _ => Dtype::I32,
+        };
+        if !takes(dtype) {
+            let names: Vec<_> = port.dtypes.iter().map(|d| d.name()).collect();
+            return Err(Error::tensor(port.name, format!("is {dtype}, expected {}", names.join(" or "))));
         }
+        tensors.insert(info.name.clone(), file.load_as(&info.name, dtype)?);
+    }
+    Ok(tensors)
+}
+
+/// Refuses, before anything is computed, an output that could not be written or would replace an input.
+pub fn check_output(path: &Path, inputs: &[PathBuf]) -> Result<()> {
+    if path.is_dir() {
+        return Err(Error::file(path, "is a folder, not a file"));
+    }
+    let folder = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        return Err(Error::file(path, format!("cannot be written: there is no folder {}", folder.display())));
+    }
+    let Ok(target) = path.canonicalize() else { return Ok(()) };
+    match inputs.iter().any(|input| input.canonicalize().is_ok_and(|input| input == target)) {
+        true => Err(Error::file(path, "is an input too; write the outputs to another file")),
+        false => Ok(()),
     }
 }

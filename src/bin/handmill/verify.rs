@@ -2,11 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
-use handmill::engine::{Engine, Tensors};
+use handmill::engine::Tensors;
 use handmill::error::{Error, Result};
+use handmill::file::write_atomic;
 use handmill::models::{Inputs, Loaded};
 use handmill::store::Store;
-use handmill::verify::{OpReport, Repro, verify as lockstep};
+use handmill::verify::{OpReport, Repro, verify_within};
 use handmill::weights::save_tensors;
 
 use crate::target::{ModelArgs, read_inputs, sample_inputs};
@@ -39,10 +40,10 @@ pub fn verify(args: &Args) -> Result<Outcome> {
     let shapes = given.as_ref().map_or_else(Inputs::defaults, Inputs::of);
     let (graph, weights) = args.model.graph(&loaded, &shapes)?;
     let inputs: Tensors = given.unwrap_or_else(|| sample_inputs(&graph));
-    let Engine::Gpu(device) = args.model.device.engine()? else {
-        return Err(Error::Adapter("there is nothing to verify: the reference would be compared with itself".into()));
-    };
-    let found = lockstep(&Store::new(&device, weights), &graph, &inputs, &args.model.options()?)?;
+    let device = args.model.device.adapter()?;
+    let own = device.adapter();
+    let adapter = args.model.limits()?.map_or_else(|| own.clone(), |limits| own.limited_to(&limits));
+    let found = verify_within(&adapter, &Store::new(&device, weights), &graph, &inputs, &args.model.options()?)?;
     print(&table(&found.ops, args.all));
     let worst = found.ratio();
     let nodes: usize = found.ops.iter().map(|o| o.nodes).sum();
@@ -96,11 +97,11 @@ fn write_repro(folder: &Path, repro: &Repro) -> Result<()> {
     std::fs::create_dir_all(folder).map_err(|e| Error::file(folder, format!("cannot be made: {e}")))?;
     let params: serde_json::Map<String, serde_json::Value> =
         repro.params.iter().map(|(name, value)| (name.clone(), crate::kernel::to_json(value))).collect();
-    let call = serde_json::json!({ "kernel": repro.kernel, "variant": repro.how, "params": params });
-    let path = folder.join("call.json");
-    std::fs::write(&path, format!("{call:#}\n")).map_err(|e| Error::file(&path, format!("cannot be written: {e}")))?;
+    let variant = if repro.how.is_empty() { "plain" } else { &repro.how };
+    let call = serde_json::json!({ "kernel": repro.kernel, "variant": variant, "params": params });
     for (name, tensors) in [("inputs", &repro.inputs), ("expected", &repro.expected), ("got", &repro.got)] {
         save_tensors(folder.join(format!("{name}.safetensors")), tensors, false)?;
     }
-    Ok(())
+    // Last, so that a folder with a call has everything the call needs.
+    write_atomic(&folder.join("call.json"), |out| writeln!(out, "{call:#}"))
 }

@@ -5,8 +5,7 @@ use kernels_ref::conv::Conv2d as Sizes;
 use crate::adapter::{Adapter, AdapterKind};
 use crate::graph::Tensor;
 use crate::kernel::{
-    Call, Default as Preset, Epilogue, Fusion, Grid, Kernel, Param, Port, Role, Scalars, Scratch, Spec, Step, Variant,
-    Work,
+    Call, Default as Preset, Epilogue, Fusion, Grid, Kernel, Param, Port, Scalars, Scratch, Spec, Step, Variant, Work,
 };
 use crate::kernels::matmul::epilogue;
 use crate::shape::Dims;
@@ -54,7 +53,7 @@ pub static CONV2D: Kernel = Kernel {
         let of = kernels_ref::conv::conv2d(&magnitude(r.f64(X)), &magnitude(r.f64(W)), &s);
         vec![epilogue::bound(r, &EPILOGUE, &acc, &of, taps(r), s.output[0] * s.output[1])]
     },
-    fusion: Fusion { role: Role::None, epilogue: Some(EPILOGUE) },
+    fusion: Fusion { epilogue: Some(EPILOGUE), ..Fusion::NONE },
     ..Kernel::BASE
 };
 
@@ -71,6 +70,7 @@ const DIRECT: Variant = Variant {
         Step { entry: "conv2d_direct_pack", grid: |c| Grid::Threads(packed(&sizes(c)) as u64), loops: |_| 0 },
         Step { entry: "conv2d_direct", grid: |c| strips(c, quads(&sizes(c)) * 4), loops: |c| loops(c) + 96 },
     ],
+    pack: &["conv2d_direct_pack"],
     scratch: &[PACKED],
     scalars: |c| Scalars::new().set("QUADS", quads(&sizes(c))),
     ..Variant::BASE
@@ -96,6 +96,7 @@ const VEC4: Variant = Variant {
             },
         },
     ],
+    pack: &["conv2d_vec4_pack"],
     scratch: &[PACKED],
     scalars: |c| {
         let s = sizes(c);

@@ -62,7 +62,7 @@ pub fn bound(name: &str, x: f64, y: f64, tol: Tol, dx: f64) -> f64 {
     moved + here.max(rounding(name, x - dx, low, tol)).max(rounding(name, x + dx, high, tol))
 }
 
-/// The error of evaluating the activation at exactly `x` (`RELIABILITY.md` 4.3 and the form in
+/// The error of evaluating the activation at exactly `x` (`docs/numerics.md` and the form in
 /// `lib/activation.wgsl`).
 pub fn rounding(name: &str, x: f64, y: f64, t: Tol) -> f64 {
     let a = x.abs();

@@ -4,6 +4,7 @@ use std::ops;
 
 use kernels_ref::elementwise as reference;
 
+use super::chain::{ADD_ACTIVATION, MUL_ACTIVATION};
 use super::unary::{elements, quads, scalars, whole_quads, work};
 use crate::check::Tol;
 use crate::graph::Tensor;
@@ -77,7 +78,7 @@ const F32_I32: &[Dtype] = &[Dtype::F32, Dtype::I32];
 macro_rules! binary {
     ($(
         $(#[$doc:meta])*
-        $static:ident $name:ident $entry:literal, $dtypes:expr, $role:expr, $reference:expr, $bound:expr;
+        $static:ident $name:ident $entry:literal, $dtypes:expr, $fusion:expr, $reference:expr, $bound:expr;
     )*) => {
         $(
             $(#[$doc])*
@@ -104,28 +105,33 @@ macro_rules! binary {
                 reference: $reference,
                 bound: |r, out| bounds(r, out, $bound),
                 backward: Backward::Unwritten,
-                fusion: Fusion { role: $role, epilogue: None },
+                fusion: $fusion,
                 ..Kernel::BASE
             };
         )*
     };
 }
 
+/// `a + b`: a bias or a residual, or the first half of `activation(a + b)`.
+const SUM: Fusion = Fusion { role: Role::Add, then_activation: Some(&ADD_ACTIVATION), ..Fusion::NONE };
+/// `a·b`: a scale, or the second half of `activation(a)·b`.
+const PRODUCT: Fusion = Fusion { role: Role::Mul, of_activation: Some(&MUL_ACTIVATION), ..Fusion::NONE };
+
 binary! {
     /// The sum: `y = a + b`.
-    ADD add "add", F32_I32, Role::Add, |r| reference_of(r, reference::add), |_, _, y, t| t.rounded(y);
+    ADD add "add", F32_I32, SUM, |r| reference_of(r, reference::add), |_, _, y, t| t.rounded(y);
     /// The difference: `y = a − b`.
-    SUB sub "sub", F32_I32, Role::None, |r| reference_of(r, reference::sub), |_, _, y, t| t.rounded(y);
+    SUB sub "sub", F32_I32, Fusion::NONE, |r| reference_of(r, reference::sub), |_, _, y, t| t.rounded(y);
     /// The product: `y = a·b`.
-    MUL mul "mul", F32_I32, Role::Mul, product, |_, _, y, t| t.rounded(y);
+    MUL mul "mul", F32_I32, PRODUCT, product, |_, _, y, t| t.rounded(y);
     /// The quotient: `y = a/b`, for normal `b ≠ 0`.
-    DIV div "div", F32, Role::None, |r| reference_of(r, reference::div), |_, _, y, t| t.ulps(1.0, 2.5, y);
+    DIV div "div", F32, Fusion::NONE, |r| reference_of(r, reference::div), |_, _, y, t| t.ulps(1.0, 2.5, y);
     /// The larger of two numbers.
-    MAXIMUM maximum "maximum", F32_I32, Role::None, |r| reference_of(r, reference::maximum), exact;
+    MAXIMUM maximum "maximum", F32_I32, Fusion::NONE, |r| reference_of(r, reference::maximum), exact;
     /// The smaller of two numbers.
-    MINIMUM minimum "minimum", F32_I32, Role::None, |r| reference_of(r, reference::minimum), exact;
+    MINIMUM minimum "minimum", F32_I32, Fusion::NONE, |r| reference_of(r, reference::minimum), exact;
     /// The power: `y = a^b`; `0^0` is 1, a negative base needs a whole exponent.
-    POW pow "pow_op", F32, Role::None, |r| reference_of(r, reference::pow), pow_bound;
+    POW pow "pow_op", F32, Fusion::NONE, |r| reference_of(r, reference::pow), pow_bound;
 }
 
 fn exact(_a: f64, _b: f64, _y: f64, t: Tol) -> f64 {

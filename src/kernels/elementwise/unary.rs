@@ -48,7 +48,7 @@ fn exact(_x: f64, _y: f64, t: Tol) -> f64 {
     t.pick(0.0, f64::from(f32::MIN_POSITIVE))
 }
 
-const FUSED: Fusion = Fusion { role: Role::Activation, epilogue: None };
+const FUSED: Fusion = Fusion { role: Role::Activation, ..Fusion::NONE };
 const STEP: &str = "piecewise constant";
 
 /// One static, one table line and one method per function: documentation, kernel, plain entry point, flops

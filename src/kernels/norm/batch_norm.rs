@@ -55,7 +55,7 @@ pub static BATCH_NORM: Kernel = Kernel {
         vec![kernels_ref::norm::batch_norm(r.f64(X), mean, variance, r.opt(W), r.opt(B), space, r.float("eps"))]
     },
     bound,
-    fusion: Fusion { role: Role::ChannelAffine(affine), epilogue: None },
+    fusion: Fusion { role: Role::ChannelAffine(affine), ..Fusion::NONE },
     ..Kernel::BASE
 };
 

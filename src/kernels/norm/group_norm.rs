@@ -4,8 +4,7 @@ use super::{affine_error, channels_space, expect_eps, expect_vector, lanes, norm
 use crate::adapter::{Adapter, AdapterKind};
 use crate::graph::Tensor;
 use crate::kernel::{
-    Call, Default, Epilogue, Fusion, Grid, Kernel, Param, Port, Ref, Role, Scalars, Scratch, Spec, Step, Value,
-    Variant, Work,
+    Call, Default, Epilogue, Fusion, Grid, Kernel, Param, Port, Ref, Scalars, Scratch, Spec, Step, Value, Variant, Work,
 };
 use crate::kernels::elementwise::activation;
 
@@ -50,8 +49,8 @@ pub static GROUP_NORM: Kernel = Kernel {
 
 /// The activation is applied before the result is written.
 pub(super) const FUSION: Fusion = Fusion {
-    role: Role::None,
     epilogue: Some(Epilogue { bias: None, bias_axis_from_end: 1, residual: None, scale: false, fold: None }),
+    ..Fusion::NONE
 };
 
 /// One lane per channel of a sample, without barriers.

@@ -7,6 +7,7 @@ use crate::config::Config;
 use crate::graph::{Graph, Tensor};
 use crate::models::{Inputs, Model};
 use crate::nn::linear;
+use crate::shape::Dims;
 use crate::tensor::Dtype;
 
 /// `MLP`.
@@ -32,6 +33,10 @@ fn build(g: &Graph, config: &Config, inputs: &Inputs) {
     let activation = config.required_text("activation", ACTIVATIONS);
 
     let input = inputs.tensor(g, "input", Dtype::F32, &[1, in_features]); // (B, in)
+    if input.shape().last() != Some(&in_features) {
+        let message = format!("is {}, and in_features is {in_features}", Dims(&input.shape()));
+        return g.reject("input", message);
+    }
     let layers = g.root().at("layers");
     let mut x = input;
     for (i, &size) in hidden_sizes.iter().enumerate() {
