@@ -374,7 +374,7 @@ fn make_buffer(store: &Arc<Store>, plan: &Plan, buffer: &crate::plan::Buffer) ->
 }
 
 fn expect_bindings(plan: &Plan, max: u64) -> Result<()> {
-    for d in &plan.dispatches {
+    for d in plan.packing.iter().chain(&plan.dispatches) {
         for b in &d.bindings {
             if let Some(place) = b.place.filter(|p| p.bytes > max) {
                 let message = format!("'{}' of {} bytes is larger than a binding ({max})", b.name, place.bytes);

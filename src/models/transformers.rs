@@ -8,10 +8,23 @@ use crate::models::Model;
 use crate::run::ids_in_range;
 
 pub mod bert;
+pub mod clip;
 pub mod gpt2;
+pub mod llama;
+pub mod past;
+pub mod vit;
 
 /// Every Transformer.
-pub static MODELS: &[&Model] = &[&bert::BERT, &gpt2::GPT2];
+pub static MODELS: &[&Model] = &[
+    &bert::BERT,
+    &bert::BERT_MASKED_LM,
+    &bert::BERT_SEQUENCE_CLASSIFICATION,
+    &gpt2::GPT2,
+    &llama::LLAMA,
+    &vit::VIT,
+    &clip::CLIP_TEXT,
+    &clip::CLIP,
+];
 
 /// The most blocks a configuration may ask for.
 pub const MAX_LAYERS: usize = 1000;
@@ -53,6 +66,14 @@ pub fn activation<'g>(x: Tensor<'g>, name: &str) -> Tensor<'g> {
 /// Remembers a fault of the flag `name` if it is set: what it asks for is not built.
 fn unsupported(config: &Config, name: &str) {
     config.require(!config.bool(name, false), name, || "found true, expected false".into());
+}
+
+/// The number of labels of a classifier: as many as `id2label` names, else `num_labels`, else 2.
+fn num_labels(config: &Config) -> usize {
+    let Some(labels) = config.get("id2label") else { return config.usize("num_labels", 2) };
+    let count = labels.as_object().map_or(0, |labels| labels.len());
+    config.require(count > 0, "id2label", || "expected an object with a name of every label".into());
+    count.max(1)
 }
 
 /// Checks the ids `name (B, T)`, where they are given: all below `vocab`, and no more than `positions` of them.

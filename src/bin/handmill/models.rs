@@ -35,7 +35,7 @@ pub fn models(args: &Args) -> Result<Outcome> {
         if args.markdown {
             print(&format!("| {} | `{}` | {} | {} |\n", m.section, m.name, m.title, m.source));
         } else {
-            print(&format!("{:<5} {:<22} {}\n", m.section, m.name, m.title));
+            print(&format!("{:<5} {:<30} {}\n", m.section, m.name, m.title));
         }
     }
     Ok(Outcome::Done)

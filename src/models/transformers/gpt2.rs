@@ -8,16 +8,16 @@
 //! Shapes    input_ids, attention_mask (B, T) → logits (B, T, V); prompt_ids (1, P), max_new_tokens (1) →
 //!           generated_ids (1, P + n)
 
+use super::past::Past;
 use super::{ACTIVATIONS, MAX_LAYERS, activation, check_mask, check_tokens};
 use crate::config::Config;
 use crate::engine::Tensors;
 use crate::error::Result;
 use crate::graph::{Graph, Scope, Tensor};
-use crate::kernels::attention::attention::Attend;
 use crate::models::{Inputs, Model};
 use crate::programs::Program;
 use crate::programs::generate::{Causal, Phase, Reach, continue_prompt};
-use crate::tensor::{Dtype, HostTensor};
+use crate::tensor::Dtype;
 
 /// `GPT2LMHeadModel`.
 pub static GPT2: Model = Model {
@@ -142,17 +142,6 @@ fn wpe<'g>(g: &'g Graph, cfg: &Gpt2Config) -> Tensor<'g> {
     g.root().weight("transformer.wpe.weight", &[cfg.n_positions, cfg.n_embd])
 }
 
-/// Where the keys and values before a token come from.
-#[derive(Clone, Copy)]
-enum Past<'g> {
-    /// From the sequence itself; `mask (B, T)` hides some of its keys.
-    None { mask: Option<Tensor<'g>> },
-    /// From the sequence itself, and caches keep them.
-    Kept { capacity: usize },
-    /// From caches, of which `length` positions are filled once this token's are at `position`.
-    Cached { capacity: usize, position: Tensor<'g>, length: Tensor<'g> },
-}
-
 /// The body, up to its final norm, and what its first block makes. `positions` is (T, C).
 fn transformer<'g>(
     g: &'g Graph,
@@ -193,30 +182,8 @@ fn attn<'g>(w: Scope<'g>, cfg: &Gpt2Config, index: usize, x: Tensor<'g>, past: P
     let [q, k, v] = qkv.split(-1, [c, c, c]).map(|z| z.heads(cfg.n_head)); // 3 × (B, H, T, D)
     let root = if cfg.scale_attn_weights { ((c / cfg.n_head) as f64).sqrt() } else { 1.0 };
     let depth = if cfg.scale_attn_by_inverse_layer_idx { (index + 1) as f64 } else { 1.0 };
-    let scale = 1.0 / (root * depth);
-    let causal = Attend::causal().scale(scale);
-    let y = match past {
-        Past::None { mask } => q.attention(k, v, mask.map_or(causal, |mask| causal.key_mask(mask))),
-        Past::Kept { capacity } => {
-            let start = w.graph().constant(HostTensor::i32(&[1], vec![0]));
-            for (name, new) in [("key", k), ("value", v)] {
-                keep(w, name, capacity, new, start);
-            }
-            q.attention(k, v, causal)
-        }
-        Past::Cached { capacity, position, length } => {
-            let [k, v] = [("key", k), ("value", v)].map(|(name, new)| keep(w, name, capacity, new, position));
-            q.attention_decode(k, v, length, None, scale)
-        }
-    };
+    let y = past.attention(w, q, k, v, 1.0 / (root * depth));
     conv1d(w.at("c_proj"), y.merge_heads(), c) // (B, T, C)
-}
-
-/// The cache `name` of a layer after `new (1, H, T, D)` was written at `position`: (1, H, capacity, D).
-fn keep<'g>(w: Scope<'g>, name: &str, capacity: usize, new: Tensor<'g>, position: Tensor<'g>) -> Tensor<'g> {
-    let [b, h, _, d] = new.dims();
-    let state = w.graph().state(&format!("{}.{name} of {capacity}", w.path()), Dtype::F32, &[b, h, capacity, d]);
-    state.cache_append(new, position)
 }
 
 fn mlp<'g>(w: Scope<'g>, cfg: &Gpt2Config, x: Tensor<'g>) -> Tensor<'g> {
