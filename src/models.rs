@@ -19,6 +19,7 @@ use crate::weights::Checkpoint;
 pub mod feedforward;
 pub mod generative;
 pub mod layers;
+pub mod recurrent;
 pub mod transformers;
 
 /// A model: its name, where it comes from, and the function that builds its graph.
@@ -80,7 +81,8 @@ impl Model {
 }
 
 /// Families of models, in the order of the catalogue.
-pub static FAMILIES: &[&[&Model]] = &[feedforward::MODELS, transformers::MODELS, generative::MODELS, layers::MODELS];
+pub static FAMILIES: &[&[&Model]] =
+    &[feedforward::MODELS, recurrent::MODELS, transformers::MODELS, generative::MODELS, layers::MODELS];
 
 /// Every model, in the order of the catalogue.
 pub fn all() -> impl Iterator<Item = &'static Model> {
