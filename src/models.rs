@@ -21,6 +21,7 @@ pub mod feedforward;
 pub mod generative;
 pub mod layers;
 pub mod predictors;
+pub mod recurrent;
 pub mod transformers;
 
 /// A model: its name, where it comes from, and the function that builds its graph.
@@ -85,6 +86,7 @@ impl Model {
 pub static FAMILIES: &[&[&Model]] = &[
     predictors::MODELS,
     feedforward::MODELS,
+    recurrent::MODELS,
     attention::MODELS,
     transformers::MODELS,
     generative::MODELS,

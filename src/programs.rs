@@ -13,6 +13,7 @@ use crate::plan::Options;
 pub mod ddpm;
 pub mod generate;
 pub mod sample;
+pub mod seq2seq;
 
 /// What a model does beside its graph: some inputs ask for it, and it has outputs of its own.
 pub struct Program {

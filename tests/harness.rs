@@ -74,7 +74,7 @@ macro_rules! product {
                 ..Variant::BASE
             }],
             reference: |r| vec![r.f64(0).iter().map(|x| x * 3.0).collect()],
-            bound: |r, y| check::each(&y.to_vec(), |v| r.tol.rounded(v)),
+            bound: |r, y| check::each(y, |v| r.tol.rounded(v)),
             ..Kernel::BASE
         };
         || Row::new(&KERNEL, "f32/1000x1000").f32(&[1000, 1000])
@@ -157,7 +157,7 @@ fn depends(@builtin(local_invocation_index) i: u32) {
             ..Variant::BASE
         }],
         reference: |r| vec![r.f64(0).to_vec()],
-        bound: |_, y| check::each(&y.to_vec(), |_| 1.0),
+        bound: |_, y| check::each(y, |_| 1.0),
         ..Kernel::BASE
     };
     fails(sound, || Row::new(&DEPENDS, "f32/64").f32(&[64]), "differs between two runs");
@@ -250,7 +250,7 @@ fn a_golden_that_differs_and_a_bound_that_is_no_number() {
         inputs: &[Port::f32("x")],
         shape: |c| Ok(vec![c.spec(0)]),
         reference: |r| vec![r.f64(0).to_vec()],
-        bound: |_, y| check::each(&y.to_vec(), |_| f64::NAN),
+        bound: |_, y| check::each(y, |_| f64::NAN),
         ..Kernel::BASE
     };
     assert_eq!(text(judge::reference_row(&Row::new(&BOUNDLESS, "f32/3").f32(&[3]))), "a bound is not a number");

@@ -33,7 +33,9 @@ fn main() {
     let missing = device.is_none() && !required;
 
     let mut trials = vec![];
-    for case in ["layers", "feedforward", "attention", "generative"].iter().flat_map(|family| cases(family)) {
+    for case in
+        ["layers", "feedforward", "recurrent", "attention", "generative"].iter().flat_map(|family| cases(family))
+    {
         let (name, case) = (case.name.clone(), Arc::new(case));
         let mut row = |suffix: &str, gpu: bool, run: Run| {
             let (case, device) = (case.clone(), device.clone());

@@ -7,11 +7,13 @@ use crate::graph::Tensor;
 use crate::models::Model;
 use crate::run::ids_in_range;
 
+pub mod bart;
 pub mod bert;
 pub mod clip;
 pub mod gpt2;
 pub mod llama;
 pub mod past;
+pub mod t5;
 pub mod vit;
 
 /// Every Transformer.
@@ -21,6 +23,8 @@ pub static MODELS: &[&Model] = &[
     &bert::BERT_SEQUENCE_CLASSIFICATION,
     &gpt2::GPT2,
     &llama::LLAMA,
+    &t5::T5,
+    &bart::BART,
     &vit::VIT,
     &clip::CLIP_TEXT,
     &clip::CLIP,

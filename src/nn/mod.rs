@@ -1,9 +1,13 @@
 //! Compositions without a shader of their own, under the names their checkpoints use.
 
+mod additive_attention;
 mod linear;
 pub mod multi_head;
 mod patches;
+mod recurrent;
 pub mod resnet2d;
 
+pub use additive_attention::AdditiveAttention;
 pub use linear::linear;
 pub use patches::patches;
+pub use recurrent::{Cell, CellWeights, Recurrent};

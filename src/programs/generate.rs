@@ -248,11 +248,11 @@ pub fn positions(prompt: usize, new: usize) -> usize {
     (prompt + new).saturating_sub(1).max(prompt)
 }
 
-fn one(value: usize) -> HostTensor {
+pub(super) fn one(value: usize) -> HostTensor {
     HostTensor::i32(&[1], vec![value as i32])
 }
 
-fn run<const N: usize>(session: &Session, inputs: [(&str, HostTensor); N]) -> Result<Vec<f32>> {
+pub(super) fn run<const N: usize>(session: &Session, inputs: [(&str, HostTensor); N]) -> Result<Vec<f32>> {
     let inputs: Tensors = inputs.into_iter().map(|(name, tensor)| (name.to_owned(), tensor)).collect();
     let outputs = session.run(&inputs)?;
     let logits = outputs.iter().find(|(name, _)| name == "logits");

@@ -75,7 +75,7 @@ unsafe fn take_link(info: *const Chain, kind: i32) -> Option<(GetProcAddr, Optio
     // SAFETY: every element of a chain starts with kind and next; the loader adds the element with the link.
     unsafe {
         let mut at = (*info).next;
-        while !at.is_null() && !((*at).kind == kind && (*at).function == LAYER_LINK_INFO) {
+        while !at.is_null() && ((*at).kind != kind || (*at).function != LAYER_LINK_INFO) {
             at = (*at).next;
         }
         let link = at.as_mut()?.link;

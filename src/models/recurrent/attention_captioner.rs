@@ -1,0 +1,132 @@
+//! Image captioning with attention: an LSTM writes, and looks at a part of the image before each word.
+//!
+//! Paper     Xu et al. 2015, arXiv:1502.03044, the soft attention
+//! Weights   `convs.i`, `init_h`, `init_c`, `embedding.weight`, `attention.query.weight`, `attention.key`,
+//!           `attention.score.weight`, `gate` (if gated), `cell.*` (`nn.LSTMCell`), `output_hidden.weight`,
+//!           `output_context.weight` (if deep_output), `head`
+//! Differs   a few convolutions of its own in place of a pretrained network; no regulariser of the attention
+//! Shapes    pixel_values (B, in, H, W), input_ids (B, T) → logits (B, T, V), attentions (B, T, L)
+
+use super::{check_ids, turned};
+use crate::config::Config;
+use crate::graph::{Graph, Tensor};
+use crate::kernels::conv::conv2d::Conv2d;
+use crate::models::{Inputs, Model};
+use crate::nn::{AdditiveAttention, Cell, CellWeights, linear};
+use crate::tensor::Dtype;
+
+/// `AttentionCaptioner`.
+pub static ATTENTION_CAPTIONER: Model = Model {
+    name: "AttentionCaptioner",
+    title: "Image captioning with attention",
+    section: "4.10",
+    source: "Xu et al. 2015, arXiv:1502.03044",
+    config: &[
+        "in_channels",
+        "conv_channels, a list",
+        "vocab_size",
+        "embedding_dim",
+        "hidden_size",
+        "attention_dim",
+        "gated",
+        "deep_output",
+    ],
+    inputs: &["pixel_values (B, in_channels, H, W)", "input_ids (B, T)"],
+    outputs: &["logits (B, T, vocab_size)", "attentions (B, T, L)", "debug.features (B, L, D)"],
+    build,
+    check: |config, inputs| {
+        let vocab_size = config.required_usize("vocab_size");
+        config.finish()?;
+        check_ids(inputs, "input_ids", vocab_size)
+    },
+    ..Model::BASE
+};
+
+struct CaptionerConfig {
+    in_channels: usize,
+    conv_channels: Vec<usize>,
+    vocab_size: usize,
+    embedding_dim: usize,
+    hidden_size: usize,
+    attention_dim: usize,
+    gated: bool,
+    deep_output: bool,
+}
+
+impl CaptionerConfig {
+    fn read(config: &Config) -> CaptionerConfig {
+        let conv_channels = config.required_list("conv_channels");
+        config.require(!conv_channels.is_empty(), "conv_channels", || "is empty".into());
+        CaptionerConfig {
+            in_channels: config.required_usize("in_channels"),
+            conv_channels,
+            vocab_size: config.required_usize("vocab_size"),
+            embedding_dim: config.required_usize("embedding_dim"),
+            hidden_size: config.required_usize("hidden_size"),
+            attention_dim: config.required_usize("attention_dim"),
+            gated: config.bool("gated", false),
+            deep_output: config.bool("deep_output", false),
+        }
+    }
+}
+
+fn build(g: &Graph, config: &Config, inputs: &Inputs) {
+    let cfg = CaptionerConfig::read(config);
+    let pixel_values = inputs.tensor(g, "pixel_values", Dtype::F32, &[1, cfg.in_channels, 16, 16]);
+    let input_ids = inputs.tensor(g, "input_ids", Dtype::I32, &[1, 8]);
+
+    let features = features(g, &cfg, pixel_values); // (B, L, D)
+    g.output("debug.features", features);
+    let mean = features.mean(&[1], false); // (B, D)
+    let start = ["init_h", "init_c"].map(|name| linear(g.root().at(name), mean, cfg.hidden_size, true).tanh());
+    let words = g.root().at("embedding").weight("weight", &[cfg.vocab_size, cfg.embedding_dim]);
+    let y = turned(input_ids).embedding(words); // (T, B, E)
+    let Some([hidden, context, attentions]) = decoder(g, &cfg, features, start, y) else { return };
+
+    let mut x = hidden; // (T, B, H)
+    if cfg.deep_output {
+        let output = |name: &str, x| linear(g.root().at(name), x, cfg.embedding_dim, false);
+        x = y + output("output_hidden", hidden) + output("output_context", context); // (T, B, E)
+    }
+    g.output("logits", turned(linear(g.root().at("head"), x, cfg.vocab_size, true))); // (B, T, V)
+    g.output("attentions", turned(attentions)); // (B, T, L)
+}
+
+/// What the convolutions see at every place, row by row.
+fn features<'g>(g: &'g Graph, cfg: &CaptionerConfig, pixel_values: Tensor<'g>) -> Tensor<'g> {
+    let mut x = pixel_values;
+    for (i, &channels) in cfg.conv_channels.iter().enumerate() {
+        let w = g.root().at("convs").at(i);
+        let [_, c, _, _] = x.dims();
+        let c = if i == 0 { cfg.in_channels } else { c };
+        let options = Conv2d { stride: [2, 2], ..Conv2d::padded(1) };
+        let (weight, bias) = (w.weight("weight", &[channels, c, 3, 3]), w.weight("bias", &[channels]));
+        x = x.conv2d(weight, Some(bias), options).relu(); // (B, channels, ⌈H/2⌉, ⌈W/2⌉)
+    }
+    let [b, d, h, w] = x.dims();
+    x.reshape(&[b, d, h * w]).transpose(1, 2).copy() // (B, L, D)
+}
+
+/// The LSTM's hidden states (T, B, H), what it looked at (T, B, D), and where (T, B, L).
+fn decoder<'g>(
+    g: &'g Graph,
+    cfg: &CaptionerConfig,
+    features: Tensor<'g>,
+    start: [Tensor<'g>; 2],
+    y: Tensor<'g>,
+) -> Option<[Tensor<'g>; 3]> {
+    let w = g.root().at("attention");
+    let keys = linear(w.at("key"), features, cfg.attention_dim, true); // (B, L, A)
+    let attention = AdditiveAttention { w, keys, values: features, mask: None };
+    let [_, _, d] = features.dims();
+    let cell = CellWeights::single(g.root().at("cell"), Cell::Lstm, cfg.embedding_dim + d, cfg.hidden_size);
+    let (_, made) = g.scan(&start, &[y], false, |state, slices| {
+        let (mut z, a) = attention.of(state[0]); // (B, D), (B, L)
+        if cfg.gated {
+            z = linear(g.root().at("gate"), state[0], 1, true).sigmoid() * z;
+        }
+        let next = cell.step(cell.inputs(g.concat(&[slices[0], z], -1)), state); // 2 × (B, H)
+        (next.clone(), vec![next[0], z, a])
+    });
+    made.try_into().ok()
+}

@@ -1,0 +1,130 @@
+//! Sequence to sequence: one recurrent network reads, its last state starts another that writes.
+//!
+//! Paper     Sutskever, Vinyals, Le 2014, arXiv:1409.3215; GRU of Cho et al. 2014, arXiv:1406.1078
+//! Weights   `encoder.embedding.weight`, `encoder.rnn.*`, `decoder.embedding.weight`, `decoder.rnn.*`,
+//!           `decoder.head.weight`, `decoder.head.bias`; the networks as `nn.GRU`
+//! Differs   GRU instead of LSTM; the source is not reversed; greedy, no beam search
+//! Shapes    input_ids (B, S), decoder_input_ids (B, T) → logits (B, T, V), generated_ids (B, max_length)
+
+use super::{MAX_STEPS, check_ids, num_layers, turned};
+use crate::config::Config;
+use crate::graph::{Graph, Scope, Tensor};
+use crate::models::{Inputs, Model};
+use crate::nn::{Cell, Recurrent, linear};
+use crate::tensor::Dtype;
+
+/// `Seq2Seq`.
+pub static SEQ2SEQ: Model = Model {
+    name: "Seq2Seq",
+    title: "Sequence to sequence",
+    section: "4.8",
+    source: "Sutskever, Vinyals, Le 2014, arXiv:1409.3215",
+    config: &[
+        "src_vocab_size",
+        "tgt_vocab_size",
+        "embedding_dim",
+        "hidden_size",
+        "num_layers [1]",
+        "pad_token_id",
+        "start_token_id",
+        "end_token_id",
+        "max_length",
+    ],
+    inputs: &["input_ids (B, S)", "decoder_input_ids (B, T), optional"],
+    outputs: &[
+        "logits (B, T, tgt_vocab_size), with decoder_input_ids",
+        "generated_ids (B, max_length)",
+        "debug.context (num_layers, B, hidden_size)",
+    ],
+    build,
+    check: |config, inputs| {
+        let cfg = Seq2SeqConfig::read(config);
+        config.finish()?;
+        check_ids(inputs, "input_ids", cfg.src_vocab_size)?;
+        check_ids(inputs, "decoder_input_ids", cfg.tgt_vocab_size)
+    },
+    ..Model::BASE
+};
+
+struct Seq2SeqConfig {
+    src_vocab_size: usize,
+    tgt_vocab_size: usize,
+    embedding_dim: usize,
+    pad_token_id: usize,
+    start_token_id: usize,
+    end_token_id: usize,
+    max_length: usize,
+    rnn: Recurrent,
+}
+
+impl Seq2SeqConfig {
+    fn read(config: &Config) -> Seq2SeqConfig {
+        let tgt_vocab_size = config.required_usize("tgt_vocab_size");
+        let id = |name| config.required_usize_in(name, 0..=tgt_vocab_size - 1);
+        Seq2SeqConfig {
+            src_vocab_size: config.required_usize("src_vocab_size"),
+            tgt_vocab_size,
+            embedding_dim: config.required_usize("embedding_dim"),
+            pad_token_id: id("pad_token_id"),
+            start_token_id: id("start_token_id"),
+            end_token_id: id("end_token_id"),
+            max_length: config.required_usize_in("max_length", 1..=MAX_STEPS),
+            rnn: Recurrent::new(Cell::Gru, config.required_usize("hidden_size"), num_layers(config)),
+        }
+    }
+}
+
+fn build(g: &Graph, config: &Config, inputs: &Inputs) {
+    let cfg = Seq2SeqConfig::read(config);
+    let input_ids = inputs.tensor(g, "input_ids", Dtype::I32, &[1, 8]);
+    let decoder_input_ids = inputs.optional(g, "decoder_input_ids", Dtype::I32);
+
+    let (encoder, decoder) = (g.root().at("encoder"), g.root().at("decoder"));
+    let x = embedding(encoder, &cfg, input_ids, cfg.src_vocab_size); // (B, S, E)
+    let (_, last) = cfg.rnn.run(encoder.at("rnn"), turned(x), &[], None);
+    let context = last[0]; // (layers, B, H)
+    g.output("debug.context", context);
+    if let Some(ids) = decoder_input_ids {
+        let y = embedding(decoder, &cfg, ids, cfg.tgt_vocab_size); // (B, T, E)
+        let (hidden, _) = cfg.rnn.run(decoder.at("rnn"), turned(y), &[Some(context)], None); // (T, B, H)
+        g.output("logits", head(decoder, &cfg, turned(hidden))); // (B, T, V)
+    }
+    if let Some(ids) = generate(decoder, &cfg, context) {
+        g.output("generated_ids", turned(ids)); // (B, max_length)
+    }
+}
+
+fn embedding<'g>(w: Scope<'g>, cfg: &Seq2SeqConfig, ids: Tensor<'g>, vocab: usize) -> Tensor<'g> {
+    ids.embedding(w.at("embedding").weight("weight", &[vocab, cfg.embedding_dim]))
+}
+
+fn head<'g>(w: Scope<'g>, cfg: &Seq2SeqConfig, hidden: Tensor<'g>) -> Tensor<'g> {
+    linear(w.at("head"), hidden, cfg.tgt_vocab_size, true)
+}
+
+/// The most likely token at every step, fed back: (max_length, B). After its end a row is padding.
+fn generate<'g>(w: Scope<'g>, cfg: &Seq2SeqConfig, context: Tensor<'g>) -> Option<Tensor<'g>> {
+    let (g, [layers, b, _]) = (w.graph(), context.dims());
+    let ids = |value: usize| g.fill(Dtype::I32, &[b], value as f64);
+    let cells: Vec<_> = (0..layers).map(|k| cfg.rnn.weights(w.at("rnn"), k, false, cfg.embedding_dim)).collect();
+    // The last token, whether the row has ended, and the state of every layer.
+    let states = (0..layers).map(|k| context.slice(0, k, 1).squeeze(0)); // (B, H)
+    let start: Vec<_> = [ids(cfg.start_token_id), ids(0)].into_iter().chain(states).collect();
+    let (pad, end) = (ids(cfg.pad_token_id), ids(cfg.end_token_id));
+    // Nothing comes in from outside: the slices only count the steps.
+    let steps = g.fill(Dtype::F32, &[cfg.max_length, 1], 0.0);
+    let (_, made) = g.scan(&start, &[steps], false, |carry, _| {
+        let (token, ended) = (carry[0], carry[1]);
+        let mut x = embedding(w, cfg, token, cfg.tgt_vocab_size); // (B, E)
+        let mut next = vec![];
+        for (cell, &h) in cells.iter().zip(&carry[2..]) {
+            x = cell.step(cell.inputs(x), &[h])[0]; // (B, H)
+            next.push(x);
+        }
+        let best = head(w, cfg, x).argmax(-1, false); // (B)
+        let token = ended.r#where(pad, best);
+        let ended = ended.maximum(token.compare("eq", end));
+        ([token, ended].into_iter().chain(next).collect(), vec![token])
+    });
+    made.first().copied()
+}
