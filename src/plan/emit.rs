@@ -29,7 +29,7 @@ pub(super) fn emit(mut draft: Draft, adapter: &Adapter, options: &Options) -> Re
         options,
     };
     emitter.choose_variants()?;
-    emitter.place_results();
+    emitter.place_results()?;
     // Operations that a scan adds around itself stand behind these, emitted where they are needed.
     let count = emitter.ops.len();
     let mut i = 0;
@@ -131,16 +131,19 @@ impl Emitter<'_> {
         &self.draft.specs[value]
     }
 
-    fn place_results(&mut self) {
-        let outputs: Vec<_> = self.draft.graph.outputs.iter().map(|o| self.draft.resolve(o.value)).collect();
-        for value in outputs {
+    fn place_results(&mut self) -> Result<()> {
+        let outputs: Vec<_> =
+            self.draft.graph.outputs.iter().map(|o| (o.name.clone(), self.draft.resolve(o.value))).collect();
+        for (name, value) in outputs {
             if !self.memory.places.contains_key(&value) {
                 let spec = self.spec(value).clone();
+                self.fits(spec.bytes(), &name)?;
                 let bytes = self.memory.guarded(&spec);
                 let place = self.memory.buffer(BufferKind::Output, spec, bytes);
                 self.memory.places.insert(value, place);
             }
         }
+        Ok(())
     }
 
     /// The place of a value nobody writes in this plan: input, weight, state, constant or fold.

@@ -34,7 +34,7 @@ fn a_large_table_is_split_by_rows() {
     let weights = Arc::new(Weights::random(&graph, 5));
     for f16_weights in [false, true] {
         let options = Options { f16_weights, ..Options::default() };
-        let limits = small_bindings(if f16_weights { 1300 } else { 2500 });
+        let limits = small_bindings(2500);
         let whole = run(&Store::new(&device, weights.clone()), &graph, &options, None);
         let split = run(&Store::new(&device, weights.clone()), &graph, &options, Some(&limits));
         close("split against whole", &split[0].1, &whole[0].1);
@@ -48,6 +48,14 @@ fn a_weight_that_cannot_be_split_is_an_error() {
         text.contains("head") && text.contains("6400 bytes are more than one binding of small holds (2500)"),
         "{text}"
     );
+}
+
+#[test]
+fn a_result_larger_than_a_binding_is_an_error() {
+    let g = Graph::new();
+    g.output("y", g.input("x", Dtype::F32, &[8]).unsqueeze(1).broadcast_to(&[8, 100]).exp());
+    let text = Plan::new(&Arc::new(g.build().unwrap()), &small_bindings(2500)).map(|_| ()).unwrap_err().to_string();
+    assert_eq!(text, "y: 3200 bytes are more than one binding of small holds (2500)");
 }
 
 #[test]
