@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 use crate::graph::{FixedGraph, Node, Source, ValueId};
 use crate::kernel::{Call, Operand, Ref};
 use crate::shape::{Dims, Layout};
-use crate::store::Weights;
-use crate::tensor::HostTensor;
+use crate::store::{Weights, room};
+use crate::tensor::{Data, HostTensor};
 
 /// States of a reference run, by name.
 pub type States = HashMap<String, Vec<f64>>;
@@ -87,7 +87,7 @@ impl Walk<'_> {
                         );
                         return Err(Error::tensor(key, message));
                     }
-                    tensor.to_f64()
+                    widened(tensor, key)?
                 }
                 Source::State(name) => self.states.get(name).cloned().unwrap_or_else(|| vec![0.0; info.spec.len()]),
                 Source::Constant(table) => table.to_f64(),
@@ -100,14 +100,14 @@ impl Walk<'_> {
 
     fn node(&mut self, n: usize) -> Result<usize> {
         let node = &self.graph.nodes[n];
-        let mut gathered = vec![];
+        let mut inputs = vec![];
         for (value, operand) in node.inputs.iter().zip(&node.call.inputs) {
-            gathered.push(match (value, operand) {
-                (Some(v), Some(o)) => Some(gather(self.value(*v)?, &o.layout)),
+            inputs.push(match (value, operand) {
+                (Some(v), Some(o)) => Some(gathered(self.value(*v)?, &o.layout, &node.label())?),
                 _ => None,
             });
         }
-        let outputs = call_reference(&dense(&node.call), &gathered, Tol::GOLD);
+        let outputs = call_reference(&dense(&node.call), &inputs, Tol::GOLD);
         self.keep(node, outputs);
         if self.graph.scan_of(n).is_none() {
             for v in node.inputs.iter().flatten() {
@@ -177,6 +177,27 @@ impl Walk<'_> {
         }
         Ok(scan.body.end)
     }
+}
+
+/// A weight in f64; an error where the host has no room for it.
+fn widened(tensor: &HostTensor, key: &str) -> Result<Vec<f64>> {
+    let mut wide = room(tensor.len(), key)?;
+    match tensor.data() {
+        Data::F32(v) => wide.extend(v.iter().map(|&x| f64::from(x))),
+        _ => wide.extend(tensor.to_f64()),
+    }
+    Ok(wide)
+}
+
+/// As [`gather`]; an error where the host has no room for it.
+fn gathered(values: &[f64], layout: &Layout, label: &str) -> Result<Vec<f64>> {
+    let mut out = room(layout.len(), label)?;
+    if layout.is_dense() {
+        out.extend_from_slice(&values[layout.offset..layout.offset + layout.len()]);
+    } else {
+        out.extend(layout.indices().map(|i| values[i]));
+    }
+    Ok(out)
 }
 
 /// The elements of a view, row-major.
