@@ -107,6 +107,10 @@ impl Walk<'_> {
                 _ => None,
             });
         }
+        // References allocate what they need without asking: at most a copy of their inputs beside the outputs.
+        let most = inputs.iter().flatten().map(Vec::len).sum::<usize>()
+            + node.call.outputs.iter().map(|o| o.len()).sum::<usize>();
+        drop(room::<f64>(most, &node.label())?);
         let outputs = call_reference(&dense(&node.call), &inputs, Tol::GOLD);
         self.keep(node, outputs);
         if self.graph.scan_of(n).is_none() {
