@@ -8,7 +8,7 @@ use handmill::plan::Options;
 use handmill::run::Runner;
 use handmill::{Adapter, Dtype, Error, FixedGraph, Graph, Plan};
 
-use super::{block, device, runner, store};
+use super::{block, own_device, runner, store};
 
 /// A graph with `buffers` results of `bytes` each.
 pub fn hungry(buffers: usize, bytes: usize) -> Arc<FixedGraph> {
@@ -47,7 +47,7 @@ fn a_plan_beyond_a_limit_names_it() {
 
 #[test]
 fn a_result_beyond_a_binding_is_refused_before_the_driver_sees_it() {
-    let Some(device) = device() else { return };
+    let Some(device) = own_device() else { return };
     let graph = hungry(1, 1 << 20);
     let tiny = device.adapter().limited_to(&Adapter { max_binding: 64 << 10, ..Adapter::webgpu() });
     let before = device.counts().buffers;
@@ -66,7 +66,7 @@ fn a_plan_beyond_the_bytes_allowed_says_both_figures() {
 
 #[test]
 fn a_plan_beyond_host_memory_is_refused_on_a_software_adapter() {
-    let Some(device) = device() else { return };
+    let Some(device) = own_device() else { return };
     if device.adapter().kind != handmill::adapter::AdapterKind::Cpu || available_memory() > 1 << 40 {
         return println!("ignored: the adapter has memory of its own, or the system does not tell how much is free");
     }
