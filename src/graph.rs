@@ -17,29 +17,31 @@ mod fixed;
 mod scan;
 mod view;
 
-pub use fixed::{Carry, FixedGraph, Node, Output, Scan, Source, ValueId, ValueInfo};
+pub use fixed::{ARENA_ALIGN, Carry, FixedGraph, Node, Output, Scan, Source, ValueId, ValueInfo};
 
-struct Handle {
+pub(crate) struct Handle {
     value: ValueId,
     layout: Layout,
 }
 
 #[derive(Default)]
-struct Inner {
-    values: Vec<ValueInfo>,
+pub(crate) struct Inner {
+    pub(crate) values: Vec<ValueInfo>,
     handles: Vec<Handle>,
-    nodes: Vec<Node>,
-    scans: Vec<Scan>,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) scans: Vec<Scan>,
     outputs: Vec<Output>,
     named: BTreeMap<(char, String), usize>,
     scopes: Vec<String>,
-    error: Option<Error>,
+    pub(crate) error: Option<Error>,
+    /// The scope of nodes made now, in place of the one their weights tell: gradients belong to the layer they are of.
+    pub(crate) made_for: Option<String>,
 }
 
 /// A graph under construction.
 #[derive(Default)]
 pub struct Graph {
-    inner: RefCell<Inner>,
+    pub(crate) inner: RefCell<Inner>,
     scope: Cell<usize>,
     in_scan: Cell<bool>,
     keys: Option<HashSet<String>>,
@@ -138,7 +140,7 @@ impl Graph {
         self.fail(Location::caller(), op, message.into());
     }
 
-    fn handle(&self, value: ValueId, layout: Layout) -> Tensor<'_> {
+    pub(crate) fn handle(&self, value: ValueId, layout: Layout) -> Tensor<'_> {
         let mut inner = self.inner.borrow_mut();
         inner.handles.push(Handle { value, layout });
         Tensor { graph: self, index: inner.handles.len() - 1 }
@@ -286,18 +288,26 @@ impl Graph {
                 let last = &inner.scopes[self.scope.get()];
                 last.rsplit_once('.').map_or("", |(scope, _)| scope).to_owned()
             };
-            (inner.nodes.len(), At::new(location, &key.unwrap_or_else(parent)))
+            let scope = inner.made_for.clone().or(key).unwrap_or_else(parent);
+            (inner.nodes.len(), At::new(location, &scope))
         };
         let mut outputs = vec![];
         for (output, spec) in call.outputs.iter().enumerate() {
-            let source = match kernel.in_place {
-                Some((o, input)) if o == output => Source::Updated { node, output, before: values[input].unwrap_or(0) },
-                _ => Source::Node { node, output },
+            let source = match kernel.in_place.iter().find(|(o, _)| *o == output) {
+                Some(&(_, input)) => Source::Updated { node, output, before: values[input].unwrap_or(0) },
+                None => Source::Node { node, output },
             };
             outputs.push(self.value(spec.clone(), source));
         }
         let ids = outputs.iter().map(|t| t.value()).collect();
         self.inner.borrow_mut().nodes.push(Node { call, inputs: values, outputs: ids, at });
+        // Asked for by name, an updated state or weight is the new one.
+        for &(output, input) in kernel.in_place {
+            let inner = &mut *self.inner.borrow_mut();
+            let Inner { named, handles, .. } = inner;
+            let before = inputs[input].map(|t| handles[t.index].value);
+            named.values_mut().filter(|i| Some(handles[**i].value) == before).for_each(|i| *i = outputs[output].index);
+        }
         outputs
     }
 
@@ -333,15 +343,22 @@ impl Graph {
         }
         let graph = FixedGraph { values: inner.values, nodes: inner.nodes, scans: inner.scans, outputs: inner.outputs };
         // An updated state is a new value; the old one must have no reader after the update.
-        for (n, node) in graph.nodes.iter().enumerate() {
-            let Some((_, port)) = node.call.kernel.in_place else { continue };
+        let updates = |(n, node): (usize, &Node)| {
+            node.call.kernel.in_place.iter().map(move |&(_, port)| (n, port)).collect::<Vec<_>>()
+        };
+        for (n, port) in graph.nodes.iter().enumerate().flat_map(updates) {
+            let node = &graph.nodes[n];
             let Some(state) = node.inputs[port] else { continue };
-            let is_state = matches!(graph.values[state].source, Source::State(_) | Source::Updated { .. });
+            let kept = matches!(
+                graph.values[state].source,
+                Source::State(_) | Source::Weight(_) | Source::Arena(_) | Source::Updated { .. }
+            );
             let late = graph.nodes[n + 1..].iter().find(|later| later.inputs.contains(&Some(state)));
-            let message = match (is_state, late) {
-                (false, _) => {
-                    format!("input '{}' is updated in place and must be a state", node.call.kernel.inputs[port].name)
-                }
+            let message = match (kept, late) {
+                (false, _) => format!(
+                    "input '{}' is updated in place and must be a state or a weight",
+                    node.call.kernel.inputs[port].name
+                ),
                 (true, Some(later)) => format!(
                     "the state is read by {} after this update; use the handle the update returned",
                     later.label()

@@ -4,6 +4,8 @@
 //! none of them by name.
 
 use crate::adapter::Adapter;
+use crate::backward::Adjoint;
+use crate::graph::Tensor;
 use crate::tensor::Dtype;
 
 mod call;
@@ -47,8 +49,8 @@ pub struct Kernel {
     pub backward: Backward,
     /// What the planner may do with it.
     pub fusion: Fusion,
-    /// `(output, input)`: the output is the input's buffer, updated in place (states only).
-    pub in_place: Option<(usize, usize)>,
+    /// `(output, input)`: the output is the input's buffer, updated in place (states and weights only).
+    pub in_place: &'static [(usize, usize)],
     /// A weight that may be split by rows over several bindings.
     pub row_split: Option<RowSplit>,
 }
@@ -75,7 +77,7 @@ impl Kernel {
         bound: |_, out| out.iter().map(|o| vec![0.0; o.len()]).collect(),
         backward: Backward::Unwritten,
         fusion: Fusion::NONE,
-        in_place: None,
+        in_place: &[],
         row_split: None,
     };
 
@@ -86,6 +88,11 @@ impl Kernel {
         let last = self.variants.len() - 1;
         let index = order.into_iter().find(|&i| self.variants[i].fits(call, adapter)).unwrap_or(last);
         &self.variants[index]
+    }
+
+    /// True if the input at `port` is updated in place.
+    pub fn updates(&self, port: usize) -> bool {
+        self.in_place.iter().any(|&(_, input)| input == port)
     }
 
     /// Index of the input port called `name`.
@@ -234,10 +241,18 @@ pub struct Work {
     pub bytes: u64,
 }
 
+/// A gradient rule: for each input, in order, its gradient in the shape in which the kernel sees it, or nothing for
+/// an input that has none (integers) or that nobody asks for.
+pub type Rule = for<'a, 'g> fn(&Adjoint<'a, 'g>) -> Vec<Option<Tensor<'g>>>;
+
 /// How a kernel's gradient is made.
 pub enum Backward {
     /// No gradient, and why (piecewise constant, integers, …).
     None(&'static str),
+    /// A node that ends the path of gradients on purpose: what lies behind it is constant, and no error.
+    Stop,
+    /// Nodes that compute the gradients of the inputs from those of the outputs.
+    Rule(Rule),
     /// The rule is not part of the engine yet; asking for the gradient is an error that says so.
     Unwritten,
 }

@@ -2,6 +2,7 @@
 //! every kernel against a CPU reference in f64.
 
 pub mod adapter;
+pub mod backward;
 pub mod check;
 pub mod config;
 pub mod device;

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use crate::check::Tol;
 use crate::error::{Error, Result};
 use crate::graph::{FixedGraph, Node, Source, ValueId};
-use crate::kernel::{Call, Operand, Ref};
+use crate::kernel::{Call, Operand, Ref, Spec};
 use crate::shape::{Dims, Layout};
 use crate::store::{Weights, room};
 use crate::tensor::{Data, HostTensor};
@@ -21,6 +21,36 @@ pub fn run(
     inputs: &BTreeMap<String, HostTensor>,
     states: &mut States,
 ) -> Result<Vec<(String, HostTensor)>> {
+    let input = |name: &str, spec: &Spec| {
+        let tensor = inputs.get(name).ok_or_else(|| Error::tensor(name, "the input is missing"))?;
+        if tensor.shape() != spec.shape || tensor.dtype() != spec.dtype {
+            let found = format!("{} {}", tensor.dtype(), Dims(tensor.shape()));
+            return Err(Error::tensor(name, format!("is {found}, expected {} {}", spec.dtype, Dims(&spec.shape))));
+        }
+        Ok(tensor.to_f64())
+    };
+    let results = evaluate(graph, weights, &input, states)?;
+    let rounded = |(o, values): (&crate::graph::Output, Vec<f64>)| {
+        let spec = &graph.values[o.value].spec;
+        (o.name.clone(), HostTensor::from_f64(spec.dtype, &spec.shape, &values))
+    };
+    Ok(graph.outputs.iter().zip(results).map(rounded).collect())
+}
+
+/// The values of an input by name.
+pub type InputValues<'a> = &'a dyn Fn(&str, &Spec) -> Result<Vec<f64>>;
+
+/// Runs `graph` in f64 on inputs in f64 and returns its results as they are, in the order of its outputs: what central
+/// differences need.
+///
+/// # Errors
+/// As `inputs` says, and if a weight is missing or does not fit
+pub fn evaluate(
+    graph: &FixedGraph,
+    weights: &Weights,
+    inputs: InputValues<'_>,
+    states: &mut States,
+) -> Result<Vec<Vec<f64>>> {
     let mut walk = Walk { graph, weights, inputs, states, values: HashMap::new(), readers: readers(graph) };
     let mut n = 0;
     while n < graph.nodes.len() {
@@ -30,9 +60,8 @@ pub fn run(
         };
     }
     let result = |o: &crate::graph::Output| {
-        let spec = &graph.values[o.value].spec;
         let values = walk.values.get(&o.value).ok_or_else(|| Error::tensor(&o.name, "was never computed"))?;
-        Ok((o.name.clone(), HostTensor::from_f64(spec.dtype, &spec.shape, values)))
+        Ok(values.clone())
     };
     graph.outputs.iter().map(result).collect()
 }
@@ -54,7 +83,7 @@ fn readers(graph: &FixedGraph) -> HashMap<ValueId, usize> {
 struct Walk<'a> {
     graph: &'a FixedGraph,
     weights: &'a Weights,
-    inputs: &'a BTreeMap<String, HostTensor>,
+    inputs: InputValues<'a>,
     states: &'a mut States,
     values: HashMap<ValueId, Vec<f64>>,
     readers: HashMap<ValueId, usize>,
@@ -66,17 +95,7 @@ impl Walk<'_> {
         if !self.values.contains_key(&id) {
             let info = &self.graph.values[id];
             let values = match &info.source {
-                Source::Input(name) => {
-                    let tensor = self.inputs.get(name).ok_or_else(|| Error::tensor(name, "the input is missing"))?;
-                    if tensor.shape() != info.spec.shape || tensor.dtype() != info.spec.dtype {
-                        let found = format!("{} {}", tensor.dtype(), Dims(tensor.shape()));
-                        return Err(Error::tensor(
-                            name,
-                            format!("is {found}, expected {} {}", info.spec.dtype, Dims(&info.spec.shape)),
-                        ));
-                    }
-                    tensor.to_f64()
-                }
+                Source::Input(name) => (self.inputs)(name, &info.spec)?,
                 Source::Weight(key) => {
                     let tensor = self.weights.get(key)?;
                     if tensor.shape() != info.spec.shape {

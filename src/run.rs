@@ -270,7 +270,7 @@ impl Runner {
             let kernel = self.plan.ops[op].call.kernel;
             for bound in self.plan.dispatches[first..end].iter().flat_map(|d| &d.bindings) {
                 let Some(place) = bound.place.filter(|_| bound.access == Access::ReadWrite) else { continue };
-                let state = kernel.in_place.is_some_and(|(_, port)| kernel.port(&bound.name) == Some(port));
+                let state = kernel.port(&bound.name).is_some_and(|port| kernel.updates(port));
                 self.poison(&place, (!state).then_some(poison))?;
             }
             let commands = self.device.guarded("recording a run", || {

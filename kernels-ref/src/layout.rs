@@ -61,6 +61,26 @@ pub fn pad(x: &[f64], shape: &[usize], pads: &[(usize, usize)], outside: Outside
         .collect()
 }
 
+/// The gradient of a value of `len` elements: what arrives at each element that a view shows (`shown`, in the order of
+/// `d_y`), added to `base`.
+pub fn view_backward(d_y: &[f64], shown: &[usize], base: Option<&[f64]>, len: usize) -> Vec<f64> {
+    let mut d_x = base.map_or_else(|| vec![0.0; len], <[f64]>::to_vec);
+    for (d, &i) in d_y.iter().zip(shown) {
+        d_x[i] += d;
+    }
+    d_x
+}
+
+/// The values as they are; their gradient is nothing.
+pub fn stop_gradient(x: &[f64]) -> Vec<f64> {
+    x.to_vec()
+}
+
+/// The values of `q`; their gradient is that of `x`.
+pub fn straight_through(_x: &[f64], q: &[f64]) -> Vec<f64> {
+    q.to_vec()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -86,12 +86,11 @@ impl Case {
     /// updated in place is a state.
     pub fn graph(&self) -> Result<FixedGraph> {
         let graph = Graph::new();
-        let state = self.kernel.in_place.map(|(_, input)| input);
         let inputs: Vec<_> = (0..self.kernel.inputs.len())
             .map(|port| {
                 let input = self.inputs.get(port)?.as_ref()?;
                 let (name, t) = (self.kernel.inputs[port].name, &input.tensor);
-                let source = if state == Some(port) {
+                let source = if self.kernel.updates(port) {
                     graph.state(name, t.dtype(), t.shape())
                 } else {
                     graph.input(name, t.dtype(), t.shape())
@@ -164,9 +163,10 @@ impl Case {
         for (port, input) in self.inputs.iter().enumerate() {
             let Some(input) = input else { continue };
             let name = self.kernel.inputs[port].name;
-            match self.kernel.in_place {
-                Some((_, state)) if state == port => store.set_state(name, &input.tensor)?,
-                _ => runner.upload(name, &input.tensor)?,
+            if self.kernel.updates(port) {
+                store.set_state(name, &input.tensor)?;
+            } else {
+                runner.upload(name, &input.tensor)?;
             }
         }
         runner.run_guarded(poison)?;

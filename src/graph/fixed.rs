@@ -10,6 +10,9 @@ use crate::tensor::HostTensor;
 /// Index of a value in [`FixedGraph::values`].
 pub type ValueId = usize;
 
+/// Elements to a multiple of which each part of an arena is padded: 256 bytes, where bindings can begin anywhere.
+pub const ARENA_ALIGN: usize = 64;
+
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Source {
@@ -28,6 +31,9 @@ pub enum Source {
         /// Which of its outputs.
         output: usize,
     },
+    /// Weights, states or results of nodes that lie one after the other in one buffer, each padded to a multiple of
+    /// [`ARENA_ALIGN`] elements: one dispatch updates them all. Flat f32.
+    Arena(Vec<ValueId>),
     /// A state after a node updated it; the same buffer as the state before.
     Updated {
         /// Index of the node.

@@ -7,8 +7,10 @@ pub mod conv;
 pub mod elementwise;
 pub mod index;
 pub mod layout;
+pub mod loss;
 pub mod matmul;
 pub mod norm;
+pub mod optimizer;
 pub mod pool;
 pub mod random;
 pub mod reduce;
@@ -29,6 +31,8 @@ pub static FAMILIES: &[(&str, &[&Kernel])] = &[
     ("index", index::KERNELS),
     ("resize", resize::KERNELS),
     ("random", random::KERNELS),
+    ("loss", loss::KERNELS),
+    ("optimizer", optimizer::KERNELS),
 ];
 
 /// Every kernel.

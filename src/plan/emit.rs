@@ -240,7 +240,7 @@ impl Emitter<'_> {
     pub(super) fn write_places(&mut self, i: usize) -> Result<()> {
         let op = self.ops[i].clone();
         for (o, &value) in op.outputs.iter().enumerate() {
-            if op.call.kernel.in_place.is_some_and(|(output, _)| output == o) {
+            if op.call.kernel.in_place.iter().any(|&(output, _)| output == o) {
                 self.source_place(value)?;
             } else if !self.memory.places.contains_key(&value) {
                 let bytes = self.spec(value).bytes();
@@ -349,9 +349,8 @@ impl Emitter<'_> {
     ) -> Result<Place> {
         let op = self.ops[i].clone();
         let kernel = op.call.kernel;
-        let in_place = kernel.in_place.map(|(_, port)| port);
         if let Some(port) = kernel.port(name) {
-            if access == Access::ReadWrite && in_place != Some(port) {
+            if access == Access::ReadWrite && !kernel.updates(port) {
                 return Err(Error::shader(
                     &module.name,
                     format!("'{name}' is an input and must be var<storage, read>"),

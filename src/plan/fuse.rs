@@ -53,7 +53,7 @@ fn producer(draft: &Draft, b: usize, uses: &HashMap<ValueId, usize>) -> Option<(
         let whole = layout.is_contiguous() && layout.len() == draft.specs[value].len();
         let takes = before.call.kernel.fusion.epilogue.is_some() || chain_kernel(before, op).is_some();
         let fits = takes
-            && before.call.kernel.in_place.is_none()
+            && before.call.kernel.in_place.is_empty()
             && before.scan == op.scan
             && uses.get(&value) == Some(&1)
             && whole
@@ -68,7 +68,7 @@ fn state_changes(draft: &Draft, a: usize, b: usize) -> bool {
     let reads = &draft.ops[a].inputs;
     draft.ops[a + 1..b]
         .iter()
-        .any(|op| op.call.kernel.in_place.is_some_and(|(_, port)| reads.contains(&op.inputs[port])))
+        .any(|op| op.call.kernel.in_place.iter().any(|&(_, port)| reads.contains(&op.inputs[port])))
 }
 
 /// The hand-written kernel of the chain `a` then `b`, and the activation in it.

@@ -29,7 +29,7 @@ pub(super) fn draft(graph: &Arc<FixedGraph>) -> Draft {
         });
         let key =
             format!("{} {scan:?} {inputs:?} {:?} {:?}", node.call.kernel.name, node.call.inputs, node.call.params);
-        if node.call.kernel.in_place.is_none() && !leaves_step {
+        if node.call.kernel.in_place.is_empty() && !leaves_step {
             if let Some(&first) = seen.get(&key) {
                 for (a, b) in node.outputs.iter().zip(draft.ops[first].outputs.clone()) {
                     draft.alias.insert(*a, b);
@@ -61,7 +61,7 @@ fn live_nodes(graph: &FixedGraph) -> HashSet<usize> {
         }
     };
     for (n, node) in graph.nodes.iter().enumerate() {
-        if node.call.kernel.in_place.is_some() {
+        if !node.call.kernel.in_place.is_empty() {
             visit(n, &mut stack);
         }
     }

@@ -10,8 +10,10 @@ mod elementwise;
 mod index;
 mod judge;
 mod layout;
+mod loss;
 mod matmul;
 mod norm;
+mod optimizer;
 mod pool;
 mod random;
 mod reduce;
@@ -43,6 +45,8 @@ fn rows() -> Vec<Row> {
         index::rows,
         resize::rows,
         random::rows,
+        loss::rows,
+        optimizer::rows,
         seeded::rows,
     ];
     families.iter().flat_map(|f| f()).collect()

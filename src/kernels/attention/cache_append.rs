@@ -40,7 +40,7 @@ pub static CACHE_APPEND: Kernel = Kernel {
     },
     bound: |_, y| check::exact(y),
     backward: Backward::None("a cache serves generation"),
-    in_place: Some((0, CACHE)),
+    in_place: &[(0, CACHE)],
     ..Kernel::BASE
 };
 

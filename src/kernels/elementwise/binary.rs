@@ -73,12 +73,12 @@ fn bounds(r: &Ref, out: &[Vec<f64>], bound: fn(f64, f64, f64, Tol) -> f64) -> Ve
 const F32: &[Dtype] = &[Dtype::F32];
 const F32_I32: &[Dtype] = &[Dtype::F32, Dtype::I32];
 
-/// One static per function: documentation, kernel, plain entry point, dtypes, fusion, reference, bound from
+/// One static per function: documentation, kernel, plain entry point, dtypes, fusion, gradient, reference, bound from
 /// `(a, b, y)`.
 macro_rules! binary {
     ($(
         $(#[$doc:meta])*
-        $static:ident $name:ident $entry:literal, $dtypes:expr, $fusion:expr, $reference:expr, $bound:expr;
+        $static:ident $name:ident $entry:literal, $dtypes:expr, $fusion:expr, $backward:expr, $reference:expr, $bound:expr;
     )*) => {
         $(
             $(#[$doc])*
@@ -104,7 +104,7 @@ macro_rules! binary {
                 work: |c| work(c, 1),
                 reference: $reference,
                 bound: |r, out| bounds(r, out, $bound),
-                backward: Backward::Unwritten,
+                backward: $backward,
                 fusion: $fusion,
                 ..Kernel::BASE
             };
@@ -117,21 +117,28 @@ const SUM: Fusion = Fusion { role: Role::Add, then_activation: Some(&ADD_ACTIVAT
 /// `a·b`: a scale, or the second half of `activation(a)·b`.
 const PRODUCT: Fusion = Fusion { role: Role::Mul, of_activation: Some(&MUL_ACTIVATION), ..Fusion::NONE };
 
+const ADDED: Backward = Backward::Rule(|n| vec![Some(n.d(0)), Some(n.d(0))]);
+const SUBTRACTED: Backward = Backward::Rule(|n| vec![Some(n.d(0)), n.wanted(1, || -n.d(0))]);
+const MULTIPLIED: Backward = Backward::Rule(|n| vec![n.wanted(0, || n.d(0) * n.x(1)), n.wanted(1, || n.d(0) * n.x(0))]);
+/// `d_b = −d_y·y/b`.
+const DIVIDED: Backward =
+    Backward::Rule(|n| vec![n.wanted(0, || n.d(0) / n.x(1)), n.wanted(1, || -(n.d(0) * n.y(0) / n.x(1)))]);
+
 binary! {
     /// The sum: `y = a + b`.
-    ADD add "add", F32_I32, SUM, |r| reference_of(r, reference::add), |_, _, y, t| t.rounded(y);
+    ADD add "add", F32_I32, SUM, ADDED, |r| reference_of(r, reference::add), |_, _, y, t| t.rounded(y);
     /// The difference: `y = a − b`.
-    SUB sub "sub", F32_I32, Fusion::NONE, |r| reference_of(r, reference::sub), |_, _, y, t| t.rounded(y);
+    SUB sub "sub", F32_I32, Fusion::NONE, SUBTRACTED, |r| reference_of(r, reference::sub), |_, _, y, t| t.rounded(y);
     /// The product: `y = a·b`.
-    MUL mul "mul", F32_I32, PRODUCT, product, |_, _, y, t| t.rounded(y);
+    MUL mul "mul", F32_I32, PRODUCT, MULTIPLIED, product, |_, _, y, t| t.rounded(y);
     /// The quotient: `y = a/b`, for normal `b ≠ 0`.
-    DIV div "div", F32, Fusion::NONE, |r| reference_of(r, reference::div), |_, _, y, t| t.ulps(1.0, 2.5, y);
+    DIV div "div", F32, Fusion::NONE, DIVIDED, |r| reference_of(r, reference::div), |_, _, y, t| t.ulps(1.0, 2.5, y);
     /// The larger of two numbers.
-    MAXIMUM maximum "maximum", F32_I32, Fusion::NONE, |r| reference_of(r, reference::maximum), exact;
+    MAXIMUM maximum "maximum", F32_I32, Fusion::NONE, Backward::Unwritten, |r| reference_of(r, reference::maximum), exact;
     /// The smaller of two numbers.
-    MINIMUM minimum "minimum", F32_I32, Fusion::NONE, |r| reference_of(r, reference::minimum), exact;
+    MINIMUM minimum "minimum", F32_I32, Fusion::NONE, Backward::Unwritten, |r| reference_of(r, reference::minimum), exact;
     /// The power: `y = a^b`; `0^0` is 1, a negative base needs a whole exponent.
-    POW pow "pow_op", F32, Fusion::NONE, |r| reference_of(r, reference::pow), pow_bound;
+    POW pow "pow_op", F32, Fusion::NONE, Backward::Unwritten, |r| reference_of(r, reference::pow), pow_bound;
 }
 
 fn exact(_a: f64, _b: f64, _y: f64, t: Tol) -> f64 {

@@ -103,7 +103,7 @@ macro_rules! unary {
 
 unary! {
     /// Changes the sign: `y = −x`.
-    NEG neg "neg", 1, Fusion::NONE, Backward::Unwritten, exact;
+    NEG neg "neg", 1, Fusion::NONE, Backward::Rule(|n| vec![Some(-n.d(0))]), exact;
     /// The magnitude: `y = |x|`.
     ABS abs "abs_op", 1, Fusion::NONE, Backward::Unwritten, exact;
     /// `y = −1`, `0` or `1`.
@@ -117,7 +117,7 @@ unary! {
     /// The reciprocal square root: `y = 1/√x`, for `x > 0`.
     RSQRT rsqrt "rsqrt", 1, Fusion::NONE, Backward::Unwritten, |_, y, t| t.ulps(2.0, 2.0, y);
     /// The square: `y = x²`.
-    SQUARE square "square", 1, Fusion::NONE, Backward::Unwritten, |_, y, t| t.rounded(y);
+    SQUARE square "square", 1, Fusion::NONE, Backward::Rule(|n| vec![Some(n.d(0) * (n.x(0) * 2.0))]), |_, y, t| t.rounded(y);
     /// The reciprocal: `y = 1/x`, for normal `x ≠ 0`.
     RECIPROCAL reciprocal "reciprocal", 1, Fusion::NONE, Backward::Unwritten, |_, y, t| t.ulps(1.0, 2.5, y);
     /// The largest whole number that is not above `x`.

@@ -26,7 +26,11 @@ pub static COPY: Kernel = Kernel {
         vec![kernels_ref::layout::copy(r.f64(0), inner, r.outputs[0].len() / (r.spec(0).len() / inner))]
     },
     bound: |_, y| check::exact(y),
-    backward: Backward::Unwritten,
+    backward: Backward::Rule(|n| {
+        // What a pitch added is constant.
+        let d = n.d(0);
+        vec![Some(n.shape(0).last().map_or(d, |&inner| d.slice(-1, 0, inner)))]
+    }),
     ..Kernel::BASE
 };
 

@@ -7,9 +7,11 @@ use super::reduction::{
     choose, combine_loops, count, direct_loops, group_loops, groups, outputs, rows, scalars, slice_loops, slices, spec,
     states, work,
 };
+use crate::backward::Adjoint;
 use crate::check::{self, Tol, U};
 use crate::graph::Tensor;
 use crate::kernel::{Backward, Call, Default, Kernel, Param, Port, Ref, Scratch, Spec, Step, Value, Variant};
+use crate::shape::axis_index;
 use crate::tensor::Dtype;
 
 /// The three variants of one reduction.
@@ -68,6 +70,7 @@ pub static SUM: Kernel = Kernel {
     name: "sum",
     variants: variants!("sum", "sum"),
     reference: |r| vec![reference::sum(&rows(r))],
+    backward: Backward::Rule(|n| vec![Some(spread(n, n.d(0)))]),
     bound: |r, y| each_row(r, y, |x, y| r.tol.sum(x.len(), magnitudes(x), y)),
     ..BASE
 };
@@ -77,6 +80,7 @@ pub static MEAN: Kernel = Kernel {
     name: "mean",
     variants: variants!("mean", "mean"),
     reference: |r| vec![reference::mean(&rows(r))],
+    backward: Backward::Rule(|n| vec![Some(spread(n, n.d(0) * (1.0 / count(n) as f64)))]),
     bound: |r, y| {
         let t = r.tol;
         each_row(r, y, |x, y| t.sum(x.len(), magnitudes(x) / x.len() as f64, y) + t.ulps(1.0, 2.5, y))
@@ -156,6 +160,14 @@ pub static ARGMIN: Kernel = Kernel {
     reference: |r| vec![reference::argmin(&rows(r))],
     ..PLACE
 };
+
+/// A result, or its gradient, repeated over the axes that the reduction took.
+fn spread<'g>(n: &Adjoint<'_, 'g>, y: Tensor<'g>) -> Tensor<'g> {
+    let shape = n.shape(0);
+    let taken: Vec<usize> = n.ints("axes").iter().filter_map(|&a| axis_index(a, shape.len())).collect();
+    let one = |(a, &size): (usize, &usize)| if taken.is_empty() || taken.contains(&a) { 1 } else { size };
+    y.reshape(&shape.iter().enumerate().map(one).collect::<Vec<_>>()).broadcast_to(shape)
+}
 
 fn variance_shape(c: &Call) -> Result<Vec<Spec>, String> {
     let specs = spec(c, Dtype::F32)?;

@@ -1,0 +1,29 @@
+// stop_gradient — the values as they are; gradients take them as constants.
+//
+//   y[i] = x[i]          d_x = nothing
+//
+// Shapes    x (N)  →  y (N)
+// Grid      one invocation per element
+// Numerics  bits are moved, never interpreted
+// Cost      reads N, writes N words
+
+// @import lib/grid
+
+struct Params { n: u32 }
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<u32>;         // (N)
+@group(0) @binding(2) var<storage, read_write> y: array<u32>;   // (N)
+
+const WG = 64u;
+
+@compute @workgroup_size(WG)
+fn stop_gradient(
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+) {
+    let i = flat_group(group, groups) * WG + lane;
+    if (i >= params.n) { return; }
+    y[i] = x[i];
+}
