@@ -44,6 +44,7 @@ pub struct Graph {
     pub(crate) inner: RefCell<Inner>,
     scope: Cell<usize>,
     in_scan: Cell<bool>,
+    training: Cell<bool>,
     keys: Option<HashSet<String>>,
 }
 
@@ -108,6 +109,16 @@ impl Graph {
     /// An empty graph that knows which keys the checkpoint has (tied and optional weights ask).
     pub fn with_keys(keys: impl IntoIterator<Item = String>) -> Graph {
         Graph { keys: Some(keys.into_iter().collect()), ..Graph::new() }
+    }
+
+    /// Builds what follows in training mode: batch statistics, dropout by the masks that are given.
+    pub fn set_training(&self, training: bool) {
+        self.training.set(training);
+    }
+
+    /// True in training mode; graphs begin in evaluation mode.
+    pub fn training(&self) -> bool {
+        self.training.get()
     }
 
     /// The outermost scope.
