@@ -121,6 +121,14 @@ impl Graph {
         self.training.get()
     }
 
+    pub(crate) fn in_scan(&self) -> bool {
+        self.in_scan.get()
+    }
+
+    pub(crate) fn set_in_scan(&self, inside: bool) {
+        self.in_scan.set(inside);
+    }
+
     /// The outermost scope.
     pub fn root(&self) -> Scope<'_> {
         self.scope.set(0);
@@ -157,7 +165,7 @@ impl Graph {
         Tensor { graph: self, index: inner.handles.len() - 1 }
     }
 
-    fn value(&self, spec: Spec, source: Source) -> Tensor<'_> {
+    pub(crate) fn value(&self, spec: Spec, source: Source) -> Tensor<'_> {
         let layout = Layout::contiguous(&spec.shape);
         let id = {
             let mut inner = self.inner.borrow_mut();

@@ -78,11 +78,11 @@ fn live_nodes(graph: &FixedGraph) -> HashSet<usize> {
             | Source::Stacked { scan, .. } => Some(scan),
             _ => None,
         };
-        // A scan lives as a whole.
+        // A scan lives as a whole, less the nodes of its body that nothing leaves through.
         if let Some(scan) = scan.filter(|s| scans.insert(*s)) {
             let scan = &graph.scans[scan];
-            scan.body.clone().for_each(|n| visit(n, &mut stack));
-            stack.extend(scan.carries.iter().map(|c| c.initial));
+            stack.extend(scan.carries.iter().flat_map(|c| [c.initial, c.next]));
+            stack.extend(scan.outputs.iter().map(|o| o.0));
             stack.extend(scan.slices.iter().map(|s| s.0));
         }
     }
