@@ -50,6 +50,19 @@ pub struct Model {
     pub check: fn(&Config, &Tensors) -> Result<()>,
     /// What it does beside its graph, such as generation.
     pub program: Option<Program>,
+    /// How it is trained; `None` where it is not.
+    pub trains: Option<Trains>,
+}
+
+/// How a model is trained.
+#[derive(Debug, Clone, Copy)]
+pub struct Trains {
+    /// The output that losses compare.
+    pub output: &'static str,
+    /// The tensor of a batch that it is compared with.
+    pub target: &'static str,
+    /// Losses it can be trained with; the first is the one its paper or the notes take.
+    pub losses: &'static [&'static str],
 }
 
 impl Model {
@@ -67,6 +80,7 @@ impl Model {
         build: |_, _, _| {},
         check: |_, _| Ok(()),
         program: None,
+        trains: None,
     };
 
     /// The shapes to build the graph for, where `inputs` are given; its defaults, where only a program is asked.

@@ -5,7 +5,8 @@ use super::matmul_backward::backward;
 use crate::adapter::{Adapter, AdapterKind};
 use crate::graph::Tensor;
 use crate::kernel::{
-    Backward, Call, Epilogue, Fusion, Grid, Kernel, Part, Port, Ref, RowSplit, Scalars, Spec, Step, Steps, Variant, Work,
+    Backward, Call, Epilogue, Fusion, Grid, Kernel, Part, Port, Ref, RowSplit, Scalars, Spec, Step, Steps, Variant,
+    Work,
 };
 use crate::shape::{Dims, Layout, broadcast};
 use crate::tensor::Dtype;
