@@ -23,6 +23,7 @@ pub mod layers;
 pub mod predictors;
 pub mod recurrent;
 pub mod transformers;
+pub mod words;
 
 /// A model: its name, where it comes from, and the function that builds its graph.
 pub struct Model {
@@ -104,6 +105,7 @@ pub static FAMILIES: &[&[&Model]] = &[
     attention::MODELS,
     transformers::MODELS,
     generative::MODELS,
+    words::MODELS,
     layers::MODELS,
 ];
 
@@ -148,6 +150,12 @@ impl Inputs {
     /// True if the input `name` is given.
     pub fn has(&self, name: &str) -> bool {
         self.given.as_ref().is_some_and(|g| g.contains_key(name))
+    }
+
+    /// True if the input `name` is given, or none is and the graph is built for defaults: for models of several
+    /// parts, each with an input of its own.
+    pub fn asks(&self, name: &str) -> bool {
+        self.given.as_ref().is_none_or(|g| g.contains_key(name))
     }
 
     /// The input `name`: of the given shape, else of `default`. A required input that is not among the given
