@@ -256,9 +256,8 @@ impl<'g> Walk<'g> {
     fn node_except(&mut self, n: usize, source: &dyn Fn(ValueId) -> ValueId, except: &[usize]) {
         let node = self.graph.inner.borrow().nodes[n].clone();
         let outputs = || node.outputs.iter().zip(&node.call.outputs);
-        let asked = |(p, v): (usize, &Option<ValueId>)| {
-            v.is_some_and(|v| self.depends.contains(&v)) && !except.contains(&p)
-        };
+        let asked =
+            |(p, v): (usize, &Option<ValueId>)| v.is_some_and(|v| self.depends.contains(&v)) && !except.contains(&p);
         let wanted: Vec<bool> = node.inputs.iter().enumerate().map(asked).collect();
         if !wanted.contains(&true) || !node.outputs.iter().any(|v| self.grads.contains_key(v)) {
             return;

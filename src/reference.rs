@@ -127,7 +127,9 @@ impl Walk<'_> {
                     }
                     widened(tensor, key)?
                 }
-                Source::State(name) => self.states.states.get(name).cloned().unwrap_or_else(|| vec![0.0; info.spec.len()]),
+                Source::State(name) => {
+                    self.states.states.get(name).cloned().unwrap_or_else(|| vec![0.0; info.spec.len()])
+                }
                 Source::Constant(table) => table.to_f64(),
                 other => panic!("bug: {other:?} is read before it is written"),
             };

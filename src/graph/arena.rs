@@ -24,7 +24,11 @@ impl Graph {
         }
         let weights = parts.iter().filter(|t| self.is_weight(**t)).count();
         if parts.is_empty() || (weights != 0 && weights != parts.len()) {
-            self.fail(location, "arena", format!("{weights} of {} parts are weights, expected all or none", parts.len()));
+            self.fail(
+                location,
+                "arena",
+                format!("{weights} of {} parts are weights, expected all or none", parts.len()),
+            );
         }
         let mut ids: Vec<ValueId> = vec![];
         for part in parts {
@@ -50,9 +54,10 @@ impl Graph {
             );
             let read = inner.nodes.iter().any(|n| n.inputs.contains(&Some(value)))
                 || inner.outputs.iter().any(|o| o.value == value)
-                || inner.scans.iter().any(|s| {
-                    s.carries.iter().any(|c| c.initial == value) || s.slices.iter().any(|s| s.0 == value)
-                })
+                || inner
+                    .scans
+                    .iter()
+                    .any(|s| s.carries.iter().any(|c| c.initial == value) || s.slices.iter().any(|s| s.0 == value))
                 || inner.values.iter().any(|v| matches!(&v.source, Source::Arena(parts) if parts.contains(&value)));
             written && !read && !taken.contains(&value)
         };

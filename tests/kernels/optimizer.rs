@@ -20,10 +20,7 @@ fn accumulate() -> Vec<Row> {
         row(4099, 1.0, ""),
         row(65, 0.0, "/anew"),
         // What the state was does not matter then.
-        Row::new(&ACCUMULATE, "f32/3/nan")
-            .list(&[3], &[f32::NAN, f32::INFINITY, 1.0])
-            .f32(&[3])
-            .list(&[1], &[0.0]),
+        Row::new(&ACCUMULATE, "f32/3/nan").list(&[3], &[f32::NAN, f32::INFINITY, 1.0]).f32(&[3]).list(&[1], &[0.0]),
         // numpy: 0.5*np.array([1.,2.]) + np.array([3.,-1.])
         Row::new(&ACCUMULATE, "f32/2/golden")
             .list(&[2], &[1.0, 2.0])
