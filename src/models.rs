@@ -53,7 +53,13 @@ pub struct Model {
     pub program: Option<Program>,
     /// How it is trained; `None` where it is not.
     pub trains: Option<Trains>,
+    /// Shapes of the states `h_0`, and `c_0` if there is one, that truncated back-propagation hands from one batch of
+    /// these shapes to the next; `None` where there are none.
+    pub carries: Option<Carries>,
 }
+
+/// Shapes of hidden states, from the configuration and the shapes of a batch.
+pub type Carries = fn(&Config, &BTreeMap<String, Spec>) -> Vec<Vec<usize>>;
 
 /// How a model is trained.
 #[derive(Debug, Clone, Copy)]
@@ -82,6 +88,7 @@ impl Model {
         check: |_, _| Ok(()),
         program: None,
         trains: None,
+        carries: None,
     };
 
     /// The shapes to build the graph for, where `inputs` are given; its defaults, where only a program is asked.

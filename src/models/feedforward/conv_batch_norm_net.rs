@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::graph::Graph;
 use crate::kernels::conv::conv2d::Conv2d;
 use crate::kernels::pool::Pool2d;
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::nn::{batch_norm2d, linear};
 use crate::shape::Dims;
 use crate::tensor::Dtype;
@@ -27,6 +27,7 @@ pub static CONV_BATCH_NORM_NET: Model = Model {
     outputs: &["logits (B, num_classes)", "debug.pool.0 (B, channels[0], H/2, W/2)"],
     ignorable: |key| key.ends_with(".num_batches_tracked"),
     build,
+    trains: Some(Trains { output: "logits", target: "target", losses: &["cross_entropy", "multi_margin"] }),
     ..Model::BASE
 };
 

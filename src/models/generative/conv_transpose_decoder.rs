@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::graph::{Graph, Scope, Tensor};
 use crate::kernels::conv::conv_transpose2d::ConvTranspose2d;
 use crate::models::feedforward::mlp::{WITH_LINEAR, activate};
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::nn::linear;
 
 /// `ConvTransposeDecoder`.
@@ -30,6 +30,7 @@ pub static CONV_TRANSPOSE_DECODER: Model = Model {
     inputs: &["input (B, latent_size)"],
     outputs: &["output (B, last of channels, H, W)"],
     build,
+    trains: Some(Trains { output: "output", target: "target", losses: &["mse", "l1"] }),
     ..Model::BASE
 };
 

@@ -12,7 +12,7 @@ use crate::config::Config;
 use crate::graph::{Graph, Scope, Tensor};
 use crate::kernels::conv::conv_transpose2d::ConvTranspose2d;
 use crate::kernels::conv::conv2d::Conv2d;
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::nn::batch_norm2d;
 use crate::shape::Dims;
 use crate::tensor::Dtype;
@@ -31,6 +31,7 @@ pub static DCGAN: Model = Model {
     outputs: &["image (B, image_channels, H, W), with z", "logit (B, 1, 1, 1), with pixel_values"],
     ignorable: |key| key.ends_with(".num_batches_tracked"),
     build,
+    trains: Some(Trains { output: "logit", target: "input", losses: &["gan"] }),
     ..Model::BASE
 };
 

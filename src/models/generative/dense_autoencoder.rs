@@ -12,7 +12,7 @@
 use crate::config::Config;
 use crate::graph::{Graph, Scope, Tensor};
 use crate::models::feedforward::mlp::{WITH_LINEAR, activate};
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::nn::linear;
 use crate::shape::Dims;
 use crate::tensor::Dtype;
@@ -37,6 +37,7 @@ pub static AUTOENCODER: Model = Model {
             cfg.build(g, input);
         }
     },
+    trains: Some(Trains { output: "output", target: "input", losses: &["mse", "binary_cross_entropy_with_logits", "l1"] }),
     ..Model::BASE
 };
 
@@ -61,6 +62,7 @@ pub static DENOISING_AUTOENCODER: Model = Model {
     ],
     outputs: &["output (B, input_size)", "code (B, last of hidden_sizes)"],
     build: denoising_autoencoder,
+    trains: Some(Trains { output: "output", target: "input", losses: &["mse", "binary_cross_entropy_with_logits", "l1"] }),
     ..Model::BASE
 };
 

@@ -11,7 +11,7 @@ use super::dense_autoencoder::{drawn, layers, rows};
 use crate::config::Config;
 use crate::graph::Graph;
 use crate::models::feedforward::mlp::WITH_LINEAR;
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::nn::linear;
 
 /// `VAE`.
@@ -33,6 +33,7 @@ pub static VAE: Model = Model {
         "z (B, latent_size), with input",
     ],
     build,
+    trains: Some(Trains { output: "output", target: "input", losses: &["vae"] }),
     ..Model::BASE
 };
 

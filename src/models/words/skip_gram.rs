@@ -10,7 +10,7 @@
 
 use crate::config::Config;
 use crate::graph::{Graph, Tensor};
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::run::ids_in_range;
 use crate::shape::Dims;
 use crate::tensor::Dtype;
@@ -36,6 +36,7 @@ pub static SKIP_GRAM: Model = Model {
         let given = IDS.iter().filter_map(|name| Some((*name, inputs.get(*name)?)));
         given.into_iter().try_for_each(|(name, ids)| ids_in_range(name, ids, vocab_size))
     },
+    trains: Some(Trains { output: "logits", target: "target", losses: &["cross_entropy", "negative_sampling"] }),
     ..Model::BASE
 };
 
