@@ -178,10 +178,11 @@ fn gradient_marks() -> Vec<Row> {
         Row::new(&STOP_GRADIENT, "f32/scalar").f32(&[]),
         Row::new(&STOP_GRADIENT, "f32/4194305/folded").f32(&[4_194_305]),
         // numpy: x=np.array([9.,9,9]); x+(np.array([1.,-2,3])-x)
-        Row::new(&STRAIGHT_THROUGH, "f32/3/golden")
-            .list(&[3], &[9.0; 3])
-            .list(&[3], &[1.0, -2.0, 3.0])
-            .golden(0, &[1.0, -2.0, 3.0], 0.0),
+        Row::new(&STRAIGHT_THROUGH, "f32/3/golden").list(&[3], &[9.0; 3]).list(&[3], &[1.0, -2.0, 3.0]).golden(
+            0,
+            &[1.0, -2.0, 3.0],
+            0.0,
+        ),
         Row::new(&STRAIGHT_THROUGH, "f32/8/special").f32(&[8]).list(&[8], &special),
         Row::new(&STRAIGHT_THROUGH, "f32/2x3x5/permuted")
             .f32(&[2, 3, 5])
