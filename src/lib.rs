@@ -27,6 +27,7 @@ pub mod store;
 pub mod tensor;
 pub mod tokenizer;
 pub mod verify;
+pub mod watch;
 pub mod weights;
 
 pub use adapter::Adapter;

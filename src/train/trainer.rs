@@ -234,9 +234,7 @@ impl Trainer {
         }
         let results = phase.session.run_watched(inputs, wanted);
         results.map_err(|e| match e {
-            Error::NotFinite { at, message } => {
-                Error::NotFinite { at, message: format!("step {}: {message}", self.step) }
-            }
+            Error::NotFinite(message) => Error::NotFinite(format!("step {}: {message}", self.step)),
             e => e,
         })
     }
@@ -389,7 +387,10 @@ fn arena_len(arena: &super::step::Arena) -> usize {
 fn schedule(task: &Task) -> Result<Schedule> {
     let Some(config) = task.settings.schedule() else { return Ok(Schedule::Constant) };
     let optimizer = task.optimizer(Role::Step)?;
-    let schedule = Schedule::read(&config, optimizer.lr());
+    let Some(lr) = optimizer.lr() else {
+        return Err(Error::config("train.json: schedule", "the optimizer has no learning rate that could change"));
+    };
+    let schedule = Schedule::read(&config, lr);
     config.finish()?;
     Ok(schedule)
 }

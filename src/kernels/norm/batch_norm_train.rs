@@ -1,10 +1,14 @@
 //! Batch normalisation by the batch's own statistics. Shaders: shaders/norm/batch_norm_train.wgsl,
 //! batch_norm_train_split.wgsl
 
+use super::gradient::{beside, of_channels, slope, through_statistics};
 use super::{affine_error, channels_space, expect_eps, expect_vector, lanes, normal_error, places, statistics_error};
 use crate::adapter::{Adapter, AdapterKind};
+use crate::backward::Adjoint;
 use crate::graph::Tensor;
-use crate::kernel::{Call, Default, Grid, Kernel, Param, Port, Ref, Scalars, Scratch, Spec, Step, Variant, Work};
+use crate::kernel::{
+    Backward, Call, Default, Grid, Kernel, Param, Port, Ref, Scalars, Scratch, Spec, Step, Variant, Work,
+};
 use crate::kernels::reduce::over_axes::variance_bound;
 
 const X: usize = 0;
@@ -75,6 +79,7 @@ pub static BATCH_NORM_TRAIN: Kernel = Kernel {
         vec![y, mean, variance, rstd]
     },
     bound,
+    backward: Backward::Rule(backward),
     ..Kernel::BASE
 };
 
@@ -146,6 +151,22 @@ fn bound(r: &Ref, out: &[Vec<f64>]) -> Vec<Vec<f64>> {
         bounds[3].push(s);
     }
     bounds.into()
+}
+
+/// Through all outputs: `∂mean/∂x = 1/N`, `∂variance/∂x = 2·(x − mean)/N`, `∂rstd/∂x = −rstd³·(x − mean)/N`.
+fn backward<'g>(n: &Adjoint<'_, 'g>) -> Vec<Option<Tensor<'g>>> {
+    let (x, d, mean, rstd) = (n.x(X), n.d(0), n.y(1), n.y(3));
+    let [d_w, d_b] = of_channels(x, d, mean, rstd);
+    let d_x = n.wanted(X, || {
+        let d_x = x.batch_norm_train_backward(n.opt(W), d, [mean, rstd], [d_w, d_b]);
+        let of = |v: Tensor<'g>| beside(v, n.shape(X));
+        let slope = match (n.d_opt(2).map(|d| d * 2.0), n.d_opt(3).map(|d| slope(rstd, d))) {
+            (Some(a), Some(b)) => Some(a + b),
+            (a, b) => a.or(b),
+        };
+        through_statistics(d_x, n.d_opt(1).map(of), || x - of(mean), slope.map(of), cols(n))
+    });
+    vec![d_x, Some(d_w), Some(d_b)]
 }
 
 /// What [`Tensor::batch_norm_train`] returns.

@@ -7,11 +7,24 @@ use crate::shape::Dims;
 
 pub mod batch_norm;
 pub mod batch_norm_train;
+pub mod batch_norm_train_backward;
+mod gradient;
 pub mod group_norm;
+pub mod group_norm_backward;
+pub mod group_norm_backward_w;
 pub mod instance_norm;
 pub mod layer_norm;
+pub mod layer_norm_backward;
+pub mod layer_norm_backward_w;
 pub mod rms_norm;
+pub mod rms_norm_backward;
+pub mod rms_norm_backward_w;
 pub mod running_update;
+
+use gradient::{
+    RowGradient, Sum, column_scalars, expect_groups, expect_like_x, expect_rows, part_rows, parts_per_column,
+    weight_error,
+};
 
 /// Every kernel of this family.
 pub static KERNELS: &[&Kernel] = &[
@@ -22,6 +35,13 @@ pub static KERNELS: &[&Kernel] = &[
     &batch_norm::BATCH_NORM,
     &batch_norm_train::BATCH_NORM_TRAIN,
     &running_update::RUNNING_UPDATE,
+    &layer_norm_backward::LAYER_NORM_BACKWARD,
+    &layer_norm_backward_w::LAYER_NORM_BACKWARD_W,
+    &rms_norm_backward::RMS_NORM_BACKWARD,
+    &rms_norm_backward_w::RMS_NORM_BACKWARD_W,
+    &group_norm_backward::GROUP_NORM_BACKWARD,
+    &group_norm_backward_w::GROUP_NORM_BACKWARD_W,
+    &batch_norm_train_backward::BATCH_NORM_TRAIN_BACKWARD,
 ];
 
 /// Lanes of a workgroup that shares a row of `cols` elements.
