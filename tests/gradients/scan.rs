@@ -98,7 +98,8 @@ impl Case {
 
     fn inputs(&self) -> Tensors {
         let seeds = 1..;
-        let all = self.inputs.iter().zip(seeds).map(|(&(name, shape), seed)| (name.to_owned(), weights(shape, 50 * seed)));
+        let all =
+            self.inputs.iter().zip(seeds).map(|(&(name, shape), seed)| (name.to_owned(), weights(shape, 50 * seed)));
         all.collect()
     }
 
