@@ -62,6 +62,36 @@ impl<'g> Adjoint<'_, 'g> {
     pub fn wanted(&self, i: usize, gradient: impl FnOnce() -> Tensor<'g>) -> Option<Tensor<'g>> {
         self.wanted[i].then(gradient)
     }
+    /// The activation `name` of `x`, as an epilogue applies it.
+    pub fn activated(&self, name: &str, x: Tensor<'g>) -> Tensor<'g> {
+        match crate::kernels::named(name) {
+            Some(kernel) if name != "none" => self.graph.dispatch(kernel, &[Some(x)], &[])[0],
+            _ => x,
+        }
+    }
+    /// The gradient of `x` where `d` is that of the activation `name` of `x`, by the rule of the kernel of that name.
+    pub fn through(&self, name: &str, x: Tensor<'g>, d: Tensor<'g>) -> Tensor<'g> {
+        let Some(kernel) = crate::kernels::named(name).filter(|_| name != "none") else { return d };
+        let Backward::Rule(rule) = kernel.backward else {
+            self.graph.reject("backward", format!("the gradient of {name} is not part of the engine yet"));
+            return d;
+        };
+        self.activated(name, x);
+        if self.graph.inner.borrow().error.is_some() {
+            return d;
+        }
+        let Some(node) = self.graph.inner.borrow().nodes.last().cloned() else { return d };
+        let adjoint = Adjoint {
+            graph: self.graph,
+            call: &node.call,
+            inputs: &node.inputs,
+            outputs: &node.outputs,
+            d: vec![Some(d)],
+            wanted: vec![true],
+            source: &|value| value,
+        };
+        rule(&adjoint).into_iter().flatten().next().unwrap_or(d)
+    }
 }
 
 impl Deref for Adjoint<'_, '_> {
@@ -256,9 +286,8 @@ impl<'g> Walk<'g> {
     fn node_except(&mut self, n: usize, source: &dyn Fn(ValueId) -> ValueId, except: &[usize]) {
         let node = self.graph.inner.borrow().nodes[n].clone();
         let outputs = || node.outputs.iter().zip(&node.call.outputs);
-        let asked = |(p, v): (usize, &Option<ValueId>)| {
-            v.is_some_and(|v| self.depends.contains(&v)) && !except.contains(&p)
-        };
+        let asked =
+            |(p, v): (usize, &Option<ValueId>)| v.is_some_and(|v| self.depends.contains(&v)) && !except.contains(&p);
         let wanted: Vec<bool> = node.inputs.iter().enumerate().map(asked).collect();
         if !wanted.contains(&true) || !node.outputs.iter().any(|v| self.grads.contains_key(v)) {
             return;

@@ -28,6 +28,7 @@ pub mod tensor;
 pub mod tokenizer;
 pub mod train;
 pub mod verify;
+pub mod watch;
 pub mod weights;
 
 pub use adapter::Adapter;

@@ -298,10 +298,7 @@ impl Plan {
             weight_bytes: sum(|k| {
                 matches!(
                     k,
-                    BufferKind::Weight { .. }
-                        | BufferKind::WeightArena(_)
-                        | BufferKind::Folded(_)
-                        | BufferKind::Packed
+                    BufferKind::Weight { .. } | BufferKind::WeightArena(_) | BufferKind::Folded(_) | BufferKind::Packed
                 )
             }),
             slot_bytes: sum(|k| matches!(k, BufferKind::Slot)),

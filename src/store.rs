@@ -179,10 +179,14 @@ impl Store {
             }
         }
         if let Some(at) = there.iter().position(Option::is_some) {
-            return Err(Error::tensor(&parts[at].0, "already lies elsewhere on the device; training begins before other runs"));
+            return Err(Error::tensor(
+                &parts[at].0,
+                "already lies elsewhere on the device; training begins before other runs",
+            ));
         }
         let end = |(_, spec, at): &(String, Spec, usize)| (at + spec.len().next_multiple_of(ARENA_ALIGN)) as u64;
-        let raw = self.device.buffer("weights", 4 * parts.iter().map(end).max().unwrap_or(ARENA_ALIGN as u64), STORAGE)?;
+        let raw =
+            self.device.buffer("weights", 4 * parts.iter().map(end).max().unwrap_or(ARENA_ALIGN as u64), STORAGE)?;
         clear(&self.device, &raw)?;
         for (key, spec, at) in parts {
             let tensor = converted(self.weights.shaped(key, spec, None)?, spec.dtype, key)?;

@@ -326,15 +326,8 @@ impl<'g> Walk<'g> {
         self.graph.inner.borrow_mut().made_for = Some(node.at.scope.clone());
         let d = d.iter().zip(&call.outputs).map(|(d, s)| d.map(|d| d.reshape(&s.shape))).collect();
         let wanted = (0..inputs.len()).map(|p| p == *port).collect();
-        let adjoint = Adjoint {
-            graph: self.graph,
-            call: &call,
-            inputs: &inputs,
-            outputs: &[],
-            d,
-            wanted,
-            source: &|v| v,
-        };
+        let adjoint =
+            Adjoint { graph: self.graph, call: &call, inputs: &inputs, outputs: &[], d, wanted, source: &|v| v };
         if let (Some(value), Some(operand), Some(Some(d))) =
             (inputs[*port], &call.inputs[*port], rule(&adjoint).into_iter().nth(*port))
         {
@@ -351,7 +344,8 @@ impl Graph {
 
     /// True if `t` is all of a value that a node from `start` on wrote.
     fn is_made_after(&self, t: Tensor<'_>, start: usize) -> bool {
-        let written = matches!(self.inner.borrow().values[t.value()].source, Source::Node { node, .. } if node >= start);
+        let written =
+            matches!(self.inner.borrow().values[t.value()].source, Source::Node { node, .. } if node >= start);
         written && t.is_whole()
     }
 

@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use super::{ARENA_ALIGN, Graph, Source, Tensor, ValueId};
 use crate::kernel::Spec;
-use crate::shape::Dims;
+use crate::shape::{Dims, Layout};
 use crate::tensor::Dtype;
 
 impl Graph {
@@ -24,7 +24,11 @@ impl Graph {
         }
         let weights = parts.iter().filter(|t| self.is_weight(**t)).count();
         if parts.is_empty() || (weights != 0 && weights != parts.len()) {
-            self.fail(location, "arena", format!("{weights} of {} parts are weights, expected all or none", parts.len()));
+            self.fail(
+                location,
+                "arena",
+                format!("{weights} of {} parts are weights, expected all or none", parts.len()),
+            );
         }
         let mut ids: Vec<ValueId> = vec![];
         for part in parts {
@@ -33,6 +37,19 @@ impl Graph {
         }
         let len = parts.iter().map(|t| t.shape().iter().product::<usize>().next_multiple_of(ARENA_ALIGN)).sum();
         self.value(Spec::new(Dtype::F32, &[len]), Source::Arena(ids))
+    }
+
+    /// The parts of an arena, each in its own shape.
+    pub fn parts_of(&self, arena: Tensor<'_>) -> Vec<Tensor<'_>> {
+        let parts = match &self.inner.borrow().values[arena.value()].source {
+            Source::Arena(parts) => parts.clone(),
+            _ => vec![],
+        };
+        let whole = |part: ValueId| {
+            let shape = self.inner.borrow().values[part].spec.shape.clone();
+            self.handle(part, Layout::contiguous(&shape))
+        };
+        parts.into_iter().map(whole).collect()
     }
 
     fn is_weight(&self, t: Tensor<'_>) -> bool {
@@ -50,9 +67,10 @@ impl Graph {
             );
             let read = inner.nodes.iter().any(|n| n.inputs.contains(&Some(value)))
                 || inner.outputs.iter().any(|o| o.value == value)
-                || inner.scans.iter().any(|s| {
-                    s.carries.iter().any(|c| c.initial == value) || s.slices.iter().any(|s| s.0 == value)
-                })
+                || inner
+                    .scans
+                    .iter()
+                    .any(|s| s.carries.iter().any(|c| c.initial == value) || s.slices.iter().any(|s| s.0 == value))
                 || inner.values.iter().any(|v| matches!(&v.source, Source::Arena(parts) if parts.contains(&value)));
             written && !read && !taken.contains(&value)
         };

@@ -148,7 +148,8 @@ impl Emitter<'_> {
                 Source::Weight(key) => Some((key.clone(), graph.values[part].spec.clone(), first)),
                 _ => None,
             };
-            let kind = placed.iter().map(keyed).collect::<Option<_>>().map_or(BufferKind::Arena, BufferKind::WeightArena);
+            let kind =
+                placed.iter().map(keyed).collect::<Option<_>>().map_or(BufferKind::Arena, BufferKind::WeightArena);
             self.fits(value.spec.bytes(), "an arena")?;
             let place = self.memory.buffer(kind, value.spec.clone(), value.spec.bytes());
             self.memory.places.insert(id, place);

@@ -77,9 +77,7 @@ fn state_changes(draft: &Draft, a: usize, b: usize) -> bool {
         };
         reads.contains(&state) || reads.iter().flatten().any(|v| parts.contains(v))
     };
-    draft.ops[a + 1..b]
-        .iter()
-        .any(|op| op.call.kernel.in_place.iter().any(|&(_, port)| touches(op.inputs[port])))
+    draft.ops[a + 1..b].iter().any(|op| op.call.kernel.in_place.iter().any(|&(_, port)| touches(op.inputs[port])))
 }
 
 /// The hand-written kernel of the chain `a` then `b`, and the activation in it.
