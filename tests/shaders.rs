@@ -25,6 +25,9 @@ mod matmul;
 #[path = "kernels/norm.rs"]
 mod norm;
 #[allow(dead_code)]
+#[path = "kernels/optimizer.rs"]
+mod optimizer;
+#[allow(dead_code)]
 #[path = "kernels/pool.rs"]
 mod pool;
 #[allow(dead_code)]
@@ -266,6 +269,7 @@ fn rows_plan_on_every_named_adapter_with_every_variant() {
         index::rows,
         resize::rows,
         random::rows,
+        optimizer::rows,
     ];
     let (mut found, mut planned) = (vec![], BTreeSet::new());
     for row in families.iter().flat_map(|rows| rows()) {
