@@ -26,6 +26,7 @@ pub mod shape;
 pub mod store;
 pub mod tensor;
 pub mod tokenizer;
+pub mod train;
 pub mod verify;
 pub mod weights;
 
