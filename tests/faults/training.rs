@@ -178,7 +178,7 @@ fn normalisation_is_fitted_on_the_training_alone() {
     assert_eq!(data.validation.unwrap().tensors()["input"], HostTensor::f32(&[1, 1], vec![100.0]));
     fs::write(folder.path().join("v.csv"), "a,b\n1,2\n").unwrap();
     let rest = r#""batch_size": 2, "validation": "v.csv"}"#;
-    let expected = "v.csv: examples of input have shape (2), in the training (1)";
+    let expected = "v.csv: examples of input have shape (2,), in the training (1,)";
     refuses("other columns", folder.path(), expected, || {
         open(folder.path(), &format!(r#"{{"reader": "csv", "path": "t.csv", {rest}"#))
     });
