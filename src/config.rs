@@ -17,6 +17,8 @@ use crate::json::{Map, Value, describe};
 pub const MAX_SIZE: usize = 1 << 31;
 /// The longest list in a configuration.
 const MAX_LIST: usize = 4096;
+/// Letters of an unknown key that are compared with the known ones.
+const MAX_KEY: usize = 64;
 
 /// A JSON object whose fields are read by name and type.
 #[derive(Debug, Clone)]
@@ -69,15 +71,25 @@ impl Config {
         }
     }
 
-    /// Remembers a fault of every key that is not `known`, with the nearest one that is.
+    /// Remembers a key that is not among `known` as a fault: where a misspelt key must not pass for a default.
     pub fn only(&self, known: &[&str]) {
-        for name in self.map.keys().filter(|name| !known.contains(&name.as_str())) {
-            let near =
-                known.iter().map(|k| (edits(name, k), k)).min().filter(|(edits, k)| *edits <= k.len().div_ceil(3));
-            let hint =
-                near.map_or_else(|| format!("there are {}", known.join(", ")), |(_, k)| format!("did you mean {k}?"));
-            self.fail(&excerpt(name), format!("is no key of it; {hint}"));
+        if let Some(name) = self.map.keys().find(|name| !known.contains(&name.as_str())) {
+            let hint = match nearest(name, known) {
+                Some(near) => format!("did you mean \"{near}\"?"),
+                None => format!("the keys are {}", known.join(", ")),
+            };
+            self.fail(&excerpt(name), format!("is not a key here; {hint}"));
         }
+    }
+
+    /// What stands before every key in a message.
+    pub fn place(&self) -> &str {
+        &self.place
+    }
+
+    /// All fields.
+    pub fn map(&self) -> &Map<String, Value> {
+        &self.map
     }
 
     /// The value of `name`, where it is there and not `null`.
@@ -254,21 +266,6 @@ impl Config {
     }
 }
 
-/// How many letters to add, drop or change to make `b` of `a` (Levenshtein 1966).
-fn edits(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, x) in a.chars().take(MAX_LIST).enumerate() {
-        let mut before = i;
-        row[0] = i + 1;
-        for (j, y) in b.chars().enumerate() {
-            let change = before + usize::from(x != y);
-            before = row[j + 1];
-            row[j + 1] = change.min(before + 1).min(row[j] + 1);
-        }
-    }
-    row[b.chars().count()]
-}
-
 /// `value` for a message; short lists in full.
 fn shown(value: &Value) -> String {
     match value {
@@ -306,6 +303,32 @@ fn pick(value: &Value, allowed: &[&'static str]) -> Option<&'static str> {
 
 fn list<T>(value: &Value, item: impl Fn(&Value) -> Option<T>) -> Option<Vec<T>> {
     value.as_array().filter(|items| items.len() <= MAX_LIST)?.iter().map(item).collect()
+}
+
+/// The one of `known` that takes the fewest edits, if a third of its letters or fewer.
+pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let near = known.iter().map(|&key| (edits(name, key), key)).filter(|&(n, key)| 3 * n <= key.len().max(3));
+    near.min_by_key(|&(n, _)| n).map(|(_, key)| key)
+}
+
+/// How many letters to insert, drop, change or swap with the next, to make `a` of `b` (optimal string alignment).
+fn edits(a: &str, b: &str) -> usize {
+    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(MAX_KEY).collect(), b.chars().collect());
+    let mut table = vec![vec![0; b.len() + 1]; a.len() + 1];
+    for i in 0..=a.len() {
+        for j in 0..=b.len() {
+            table[i][j] = match (i, j) {
+                (0, n) | (n, 0) => n,
+                _ => {
+                    let change = table[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
+                    let n = change.min(table[i - 1][j] + 1).min(table[i][j - 1] + 1);
+                    let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
+                    if swapped { n.min(table[i - 2][j - 2] + 1) } else { n }
+                }
+            };
+        }
+    }
+    table[a.len()][b.len()]
 }
 
 #[cfg(test)]
@@ -371,5 +394,20 @@ mod tests {
         c.object("rope_scaling").unwrap().text("rope_type", "default", &["default", "llama3"]);
         let expected = "config.json: rope_scaling: rope_type: found \"yarn\", expected one of default, llama3";
         assert_eq!(c.finish().unwrap_err().to_string(), expected);
+    }
+
+    #[test]
+    fn an_unknown_key_meets_the_nearest_known_one() {
+        let known = ["loss", "loss_args", "optimizer", "steps"];
+        for (text, expected) in [
+            (r#"{"loss": 1, "step": 2}"#, "train.json: step: is not a key here; did you mean \"steps\"?"),
+            (r#"{"optimiser": 1}"#, "train.json: optimiser: is not a key here; did you mean \"optimizer\"?"),
+            (r#"{"lsos": null}"#, "train.json: lsos: is not a key here; did you mean \"loss\"?"),
+            (r#"{"x": 1}"#, "train.json: x: is not a key here; the keys are loss, loss_args, optimizer, steps"),
+        ] {
+            let c = Config::parse("train.json", text).unwrap();
+            c.only(&known);
+            assert_eq!(c.finish().unwrap_err().to_string(), expected);
+        }
     }
 }

@@ -135,7 +135,7 @@ pub fn write_atomic(path: &Path, fill: impl FnOnce(&mut dyn Write) -> io::Result
     };
     // Long names are cut: the temporary name must stay below the usual 255 bytes.
     let stem: String = name.to_string_lossy().chars().take(50).collect();
-    sweep(&folder, &stem);
+    sweep(&folder, |name| name == stem);
     let (temporary, file) = create_new(path, &folder, &stem)?;
     write_renamed(file, &temporary, &target, fill).map_err(|e| {
         let _ = fs::remove_file(&temporary);
@@ -181,16 +181,16 @@ fn create_new(path: &Path, folder: &Path, stem: &str) -> Result<(PathBuf, File)>
     Err(Error::file(path, format!("cannot be written: {} has 100 abandoned temporary files", folder.display())))
 }
 
-/// Removes what killed processes left of earlier writes. Old files only: on a shared file system the
-/// process may live on another host.
-fn sweep(folder: &Path, stem: &str) {
-    let prefix = format!(".{stem}.tmp.");
+/// Removes what killed processes left of earlier writes of files with a `wanted` name. Old files only: on
+/// a shared file system the process may live on another host.
+pub(crate) fn sweep(folder: &Path, wanted: impl Fn(&str) -> bool) {
     if !Path::new("/proc/self").exists() {
         return;
     }
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let Some(id) = name.to_str().and_then(|name| name.strip_prefix(&prefix)) else { continue };
+        let parts = name.to_str().and_then(|name| name.strip_prefix('.')?.rsplit_once(".tmp."));
+        let Some((_, id)) = parts.filter(|(stem, _)| wanted(stem)) else { continue };
         let Ok(id) = id.split('.').next().unwrap_or(id).parse::<u32>() else { continue };
         let age = entry.metadata().and_then(|meta| meta.modified()).ok().and_then(|time| time.elapsed().ok());
         if age.is_some_and(|age| age > STALE) && !Path::new(&format!("/proc/{id}")).exists() {

@@ -17,4 +17,5 @@ pub use header::{MAX_HEADER, MAX_NAME, MAX_TENSORS};
 pub use resolve::Resolved;
 /// The element type of a tensor in a file.
 pub use safetensors::Dtype as FileDtype;
+pub(crate) use save::save_described;
 pub use save::save_tensors;

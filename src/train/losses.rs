@@ -306,19 +306,19 @@ pub fn mdn_nll<'g>(pi: Tensor<'g>, mu: Tensor<'g>, log_sigma: Tensor<'g>, y: Ten
     -mean((pi.log_softmax(-1) - log_norm - exponent).logsumexp(&[-1], false))
 }
 
-/// The mean over rows of `ln(1 + e^(−h·positive)) + Σ_k ln(1 + e^(h·negative_k))`.
+/// The mean over rows of `ln(1 + e^(−positive)) + Σ_k ln(1 + e^(negative_k))`.
 ///
 /// # Shapes
-/// `h`, `positive (B, E)` · `negatives (B, K, E)` → `()`
+/// `positive (B)` · `negative (B, K)` → `()`
+/// # Units
+/// scores: products of two embeddings
 /// # Gradient
-/// all
+/// both
 /// # Source
 /// Mikolov et al. 2013, arXiv:1310.4546, eq. 4
 #[track_caller]
-pub fn negative_sampling<'g>(h: Tensor<'g>, positive: Tensor<'g>, negatives: Tensor<'g>) -> Tensor<'g> {
-    let near = softplus(-(h * positive).sum(&[-1], false)); // (B)
-    let far = softplus((h.unsqueeze(1) * negatives).sum(&[-1], false)); // (B, K)
-    mean(near + far.sum(&[-1], false))
+pub fn negative_sampling<'g>(positive: Tensor<'g>, negative: Tensor<'g>) -> Tensor<'g> {
+    mean(softplus(-positive) + softplus(negative).sum(&[-1], false))
 }
 
 /// How [`vae`] compares what was decoded with the input.

@@ -11,30 +11,6 @@ use crate::tensor::{Dtype, HostTensor};
 
 use super::losses;
 
-/// Names of losses, as `train.json` spells them.
-pub const LOSSES: &[&str] = &[
-    "mse",
-    "l1",
-    "huber",
-    "cross_entropy",
-    "nll",
-    "binary_cross_entropy_with_logits",
-    "hinge",
-    "multi_margin",
-    "gaussian_nll",
-    "kl_standard_normal",
-    "kl_gaussians",
-    "kl_divergence",
-    "cosine_embedding",
-    "mdn_nll",
-    "vae",
-    "noise_prediction",
-    "causal_lm",
-    "masked_lm",
-    "negative_sampling",
-    "gan",
-];
-
 /// A loss with the parts it is the sum of, and what its labels may be.
 pub struct Objective<'g> {
     /// The data loss, of rank 0.
@@ -55,6 +31,10 @@ pub struct Labels {
     /// or this one, which is left out.
     pub ignore: Option<i32>,
 }
+
+/// What language models leave out.
+const IGNORE: losses::Classes<'static> =
+    losses::Classes { label_smoothing: 0.0, ignore_index: Some(-100), weight: None };
 
 impl<'g> Objective<'g> {
     fn of(loss: Tensor<'g>) -> Objective<'g> {
@@ -80,7 +60,7 @@ pub fn objective<'g>(
     (model.build)(g, config, &Inputs::shapes(shapes.clone()));
     let batch = Batch { g, shapes };
     match name {
-        "vae" => vae(g, args, &batch),
+        "vae" => vae(args, &batch),
         "mdn_nll" => Objective::of(batch.result("nll", "a target").mean(&[], false)),
         "causal_lm" => {
             let (logits, labels) = (batch.result("logits", ""), batch.tensor("labels", Dtype::I32));
@@ -88,13 +68,13 @@ pub fn objective<'g>(
             if t < 2 || labels.shape() != [b, t] {
                 return batch.nothing("labels", &labels.shape());
             }
-            let loss = losses::cross_entropy(logits.slice(1, 0, t - 1), labels.slice(1, 1, t - 1), &Default::default());
+            let loss = losses::cross_entropy(logits.slice(1, 0, t - 1), labels.slice(1, 1, t - 1), IGNORE);
             let labels = vec![Labels { name: "labels".into(), classes: v, ignore: Some(-100) }];
             Objective { labels, ..Objective::of(loss) }
         }
-        "masked_lm" => cross_entropy(&batch, "logits", "labels", &Default::default()),
+        "masked_lm" => cross_entropy(&batch, "logits", "labels", IGNORE),
         "negative_sampling" => {
-            let positive = batch.result("positive_scores", "target and negatives");
+            let positive = batch.result("target_score", "target and negatives");
             let negative = batch.result("negative_scores", "target and negatives");
             Objective::of(losses::negative_sampling(positive, negative))
         }
@@ -108,13 +88,20 @@ fn compared<'g>(model: &Model, args: &Config, name: &str, batch: &Batch<'g, '_>)
         let message = format!("there is no loss for {} in its notes", model.name);
         return batch.reject("loss", message);
     };
-    if name == "cross_entropy" {
-        let how = losses::CrossEntropy {
-            label_smoothing: args.f64_in("label_smoothing", 0.0, 0.0..=1.0),
-            ignore_index: args.integer("ignore_index", -100, i64::from(i32::MIN)..=i64::from(i32::MAX)) as i32,
-            class_weights: args.has("class_weights").then(|| args.floats("class_weights", &[])),
-        };
-        return cross_entropy(batch, trains.output, trains.target, &how);
+    if name == "cross_entropy" || name == "nll" {
+        let ignore = args.integer("ignore_index", -100, i64::from(i32::MIN)..=i64::from(i32::MAX)) as i32;
+        let weights = args.has("class_weights").then(|| args.floats("class_weights", &[]));
+        let weight = weights.map(|w| {
+            let w: Vec<f32> = w.iter().map(|&w| w as f32).collect();
+            batch.g.constant(HostTensor::f32(&[w.len()], w))
+        });
+        let label_smoothing = args.f64_in("label_smoothing", 0.0, 0.0..=1.0);
+        let classes = losses::Classes { label_smoothing, ignore_index: Some(ignore), weight };
+        let mut found = cross_entropy(batch, trains.output, trains.target, classes);
+        if name == "nll" {
+            found.loss = losses::nll(batch.result(trains.output, ""), batch.tensor(trains.target, Dtype::I32), classes);
+        }
+        return found;
     }
     let o = batch.result(trains.output, "");
     let y = |dtype| batch.tensor(trains.target, dtype);
@@ -132,75 +119,60 @@ fn compared<'g>(model: &Model, args: &Config, name: &str, batch: &Batch<'g, '_>)
                 ..Objective::of(losses::multi_margin(o, y(Dtype::I32), args.f64("margin", 1.0)))
             };
         }
-        "nll" => {
-            let classes = o.shape().last().copied().unwrap_or(1);
-            let labels = vec![Labels { name: trains.target.into(), classes, ignore: None }];
-            return Objective { labels, ..Objective::of(losses::nll(o, y(Dtype::I32))) };
-        }
         "gaussian_nll" => {
-            let [mean, log_variance] = halves(batch, o);
+            let [mean, log_variance] = losses::halves(o);
             losses::gaussian_nll(mean, log_variance, y(Dtype::F32), args.bool("full", false))
         }
         "kl_standard_normal" => {
-            let [mean, log_variance] = halves(batch, o);
+            let [mean, log_variance] = losses::halves(o);
             losses::kl_standard_normal(mean, log_variance)
         }
         "kl_gaussians" => {
-            let ([mean, log_variance], [m, v]) = (halves(batch, o), halves(batch, y(Dtype::F32)));
-            losses::kl_gaussians(mean, log_variance, m, v)
+            let ([mean, log_variance], [m, v]) = (losses::halves(o), losses::halves(y(Dtype::F32)));
+            losses::kl_gaussians([mean, log_variance], [m, v])
         }
-        "kl_divergence" => losses::kl_divergence(o, y(Dtype::F32)),
+        "kl_divergence" => losses::kl_divergence(y(Dtype::F32), o),
         "cosine_embedding" => {
             let sign = batch.tensor("sign", Dtype::F32);
             losses::cosine_embedding(o, y(Dtype::F32), sign, args.f64("margin", 0.0))
         }
-        _ => return batch.reject("loss", format!("'{name}' is none of {}", LOSSES.join(", "))),
+        _ => return batch.reject("loss", format!("'{name}' is no loss")),
     };
     Objective::of(loss)
-}
-
-/// Means and log variances: the two halves of the last axis.
-fn halves<'g>(batch: &Batch<'g, '_>, o: Tensor<'g>) -> [Tensor<'g>; 2] {
-    match o.shape().last() {
-        Some(&n) if n % 2 == 0 => o.split(-1, [n / 2; 2]),
-        _ => {
-            batch.nothing("output", &o.shape());
-            [o, o]
-        }
-    }
 }
 
 fn cross_entropy<'g>(
     batch: &Batch<'g, '_>,
     output: &str,
     target: &str,
-    how: &losses::CrossEntropy,
+    classes: losses::Classes<'g>,
 ) -> Objective<'g> {
     let (logits, labels) = (batch.result(output, ""), batch.tensor(target, Dtype::I32));
-    let classes = logits.shape().last().copied().unwrap_or(1);
+    let count = logits.shape().last().copied().unwrap_or(1);
     let rows = &logits.shape()[..logits.rank().saturating_sub(1)];
     if labels.shape() != rows {
         let message = format!("is {}, expected {} for {output}", Dims(&labels.shape()), Dims(rows));
         return batch.reject(target, message);
     }
-    let labels_of = vec![Labels { name: target.into(), classes, ignore: Some(how.ignore_index) }];
-    Objective { labels: labels_of, ..Objective::of(losses::cross_entropy(logits, labels, how)) }
+    if let Some(weight) = classes.weight.filter(|w| w.shape() != [count]) {
+        let message = format!("has {} weights for {count} classes", weight.shape()[0]);
+        return batch.reject("class_weights", message);
+    }
+    let of = vec![Labels { name: target.into(), classes: count, ignore: classes.ignore_index }];
+    Objective { labels: of, ..Objective::of(losses::cross_entropy(logits, labels, classes)) }
 }
 
 /// Reconstruction, and the divergence of the codes from a standard normal.
 ///
 /// Source: Kingma, Welling 2014, arXiv:1312.6114, eq. 10; beta of Higgins et al. 2017
-fn vae<'g>(g: &'g Graph, args: &Config, batch: &Batch<'g, '_>) -> Objective<'g> {
+fn vae<'g>(args: &Config, batch: &Batch<'g, '_>) -> Objective<'g> {
     let bce = args.text("reconstruction", "bce", &["bce", "mse"]) == "bce";
     let beta = args.f64("beta", 1.0);
-    let names = ["output", "mu", "logvar"].map(|name| batch.result(name, "input and eps"));
-    let (x, [o, mu, logvar]) = (batch.tensor("input", Dtype::F32), names);
-    let [reconstruction, kl] = [losses::reconstruction(o, x, bce), losses::kl_standard_normal(mu, logvar)];
-    let _ = g;
-    Objective {
-        parts: vec![("reconstruction", reconstruction), ("kl", kl)],
-        ..Objective::of(reconstruction + kl * beta)
-    }
+    let [o, mu, logvar] = ["output", "mu", "logvar"].map(|name| batch.result(name, "input and eps"));
+    let kind = if bce { losses::Reconstruction::Bce } else { losses::Reconstruction::Mse };
+    let found = losses::vae(o, batch.tensor("input", Dtype::F32), mu, logvar, kind, beta);
+    let parts = vec![("reconstruction", found.reconstruction), ("kl", found.kl)];
+    Objective { parts, ..Objective::of(found.total) }
 }
 
 /// The noise that a diffusion model finds in `√ᾱ_t·input + √(1 − ᾱ_t)·noise`, against the noise that is in it.

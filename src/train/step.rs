@@ -8,7 +8,6 @@ use crate::error::{Error, Result};
 use crate::graph::{ARENA_ALIGN, FixedGraph, Graph, Source, Tensor};
 use crate::kernel::Spec;
 use crate::kernels::norm::running_update::RUNNING_UPDATE;
-use crate::kernels::optimizer::clip_scale::CLIP_SCALE;
 use crate::models::{self, Model};
 use crate::tensor::{Dtype, HostTensor};
 
@@ -253,12 +252,12 @@ impl<'g> Building<'g, '_> {
             return (total, recorded);
         }
         if let Some(l1) = r.l1 {
-            let l1 = losses::l1_penalty(&weights) * l1;
+            let l1 = losses::l1_penalty(self.g, &weights, l1);
             recorded.push(("l1", l1));
             total = total + l1;
         }
         if let Some(l2) = r.l2 {
-            let l2 = losses::l2_penalty(&weights) * l2;
+            let l2 = losses::l2_penalty(self.g, &weights, l2);
             recorded.push(("l2", l2));
             total = total + l2;
         }
@@ -272,20 +271,18 @@ impl<'g> Building<'g, '_> {
         let factor = 1.0 / settings.accumulate as f64;
         let mut norm = None;
         let scale = if settings.clip_grad_norm.is_some() || settings.accumulate > 1 {
-            let squares: Vec<_> = flat.iter().map(|(_, d)| d.square().sum(&[], false).reshape(&[1])).collect();
-            let squares = squares.into_iter().reduce(|a, b| a.concat(b, 0)).unwrap_or_else(|| g.scalar(0.0).reshape(&[1]));
+            let squares: Vec<_> = flat.iter().map(|(_, d)| d.sum_of_squares()).collect();
+            let squares = g.concat(&squares, 0);
             let most = settings.clip_grad_norm.map_or(f32::MAX, |n| n as f32);
             let hyper = g.constant(HostTensor::f32(&[2], vec![most, factor as f32]));
-            let [length, scale] = g.dispatch(&CLIP_SCALE, &[Some(squares), Some(hyper)], &[])[..] else {
-                panic!("bug: clip_scale has two outputs")
-            };
+            let [length, scale] = squares.clip_scale(hyper);
             norm = settings.clip_grad_norm.map(|_| length);
             Some(scale)
         } else {
             None
         };
         let hyper = g.input("optimizer/hyper", Dtype::F32, &[optimizer.hyper(1, 1.0, None).len()]);
-        let ema = settings.ema.map(|_| g.input("ema/decay", Dtype::F32, &[2]));
+        let ema = settings.ema.map(|_| g.input("ema/decay", Dtype::F32, &[3]));
         for (i, (weights, d)) in flat.into_iter().enumerate() {
             let decay = decay_table(&optimizer, &weights).map(|table| g.constant(HostTensor::f32(&[table.len()], table)));
             let w = g.arena(&weights);

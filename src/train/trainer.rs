@@ -170,7 +170,7 @@ impl Trainer {
         mut gradients: Option<&mut dyn FnMut(&str, HostTensor)>,
     ) -> Result<Recorded> {
         let t = self.step + 1;
-        let factor = self.schedule.factor(self.step);
+        let factor = self.schedule.factor(self.step as usize);
         let mut recorded = Recorded::new();
         let turns = if self.task.settings.loss == "gan" { self.phases.len() } else { batches.len() };
         for turn in 0..turns {
@@ -189,7 +189,7 @@ impl Trainer {
                 inputs.insert("accumulate/keep".into(), HostTensor::f32(&[1], vec![keep]));
             }
             if let (Some(decay), true) = (self.task.settings.ema, phase.built.role.updates()) {
-                inputs.insert("ema/decay".into(), HostTensor::f32(&[2], super::optimizer::ema_factors(decay).to_vec()));
+                inputs.insert("ema/decay".into(), HostTensor::f32(&[3], super::optimizer::factors(decay).to_vec()));
             }
             let wanted = |name: &str| gradients.is_some() || !name.starts_with("gradient/");
             let results = self.run(phase, &inputs, wanted)?;

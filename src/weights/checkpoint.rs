@@ -46,6 +46,7 @@ pub struct Checkpoint {
     files: Vec<Source>,
     tensors: Vec<TensorInfo>,
     by_name: HashMap<String, usize>,
+    metadata: HashMap<String, String>,
     notices: Vec<String>,
     max_memory: u64,
 }
@@ -66,6 +67,7 @@ impl Checkpoint {
             files: Vec::new(),
             tensors: Vec::new(),
             by_name: HashMap::new(),
+            metadata: HashMap::new(),
             notices: Vec::new(),
             max_memory: available_memory(),
         };
@@ -97,6 +99,11 @@ impl Checkpoint {
     /// The tensor `name`, if there is one.
     pub fn info(&self, name: &str) -> Option<&TensorInfo> {
         self.by_name.get(name).map(|&at| &self.tensors[at])
+    }
+
+    /// What the file says about itself under `key`; of shards, what the last that has it says.
+    pub fn metadata(&self, key: &str) -> Option<&str> {
+        self.metadata.get(key).map(String::as_str)
     }
 
     /// What the user should know though it is no error.
@@ -188,7 +195,8 @@ impl Checkpoint {
     fn add_file(&mut self, path: &Path) -> Result<()> {
         let (mut file, size) = open_regular(path)?;
         let modified = file.metadata().ok().and_then(|meta| meta.modified().ok());
-        let entries = header::read(path, &mut file, size)?;
+        let (entries, metadata) = header::read(path, &mut file, size)?;
+        self.metadata.extend(metadata);
         let number = self.files.len();
         self.files.push(Source { path: path.to_owned(), size, modified });
         if self.tensors.len() + entries.len() > MAX_TENSORS {

@@ -32,8 +32,11 @@ pub(super) struct Entry {
     pub bytes: u64,
 }
 
+/// The texts that a file says about itself.
+pub(super) type Metadata = Vec<(String, String)>;
+
 /// Reads and checks the header of `file`, which is `size` bytes long. In the order of the header.
-pub(super) fn read(path: &Path, file: &mut File, size: u64) -> Result<Vec<Entry>> {
+pub(super) fn read(path: &Path, file: &mut File, size: u64) -> Result<(Vec<Entry>, Metadata)> {
     let fail = |message: String| Error::file(path, message);
     let mut start = Vec::new();
     let io = |e: std::io::Error| fail(format!("cannot be read: {e}"));
@@ -93,8 +96,8 @@ struct Raw {
     data_offsets: (u64, u64),
 }
 
-/// The header as JSON: the metadata is checked and dropped.
-struct Header(Vec<(String, Raw)>);
+/// The header as JSON.
+struct Header(Vec<(String, Raw)>, Metadata);
 
 impl<'de> Deserialize<'de> for Header {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -110,13 +113,14 @@ impl<'de> Visitor<'de> for HeaderVisitor {
         f.write_str("an object of tensors")
     }
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Header, A::Error> {
-        let (mut list, mut seen) = (Vec::new(), std::collections::HashSet::new());
+        let (mut list, mut metadata, mut seen) = (Vec::new(), Vec::new(), std::collections::HashSet::new());
         while let Some(name) = entries.next_key::<String>()? {
             if !seen.insert(name.clone()) {
                 return Err(A::Error::custom(format!("\"{}\" occurs twice", excerpt(&name))));
             }
             if name == "__metadata__" {
-                entries.next_value::<Pairs<String>>().map_err(|e| A::Error::custom(format!("__metadata__: {e}")))?;
+                let pairs = entries.next_value::<Pairs<String>>();
+                metadata = pairs.map_err(|e| A::Error::custom(format!("__metadata__: {e}")))?.0;
                 continue;
             }
             if list.len() == MAX_TENSORS {
@@ -126,13 +130,13 @@ impl<'de> Visitor<'de> for HeaderVisitor {
             let Object(raw) = raw.map_err(|e| A::Error::custom(format!("\"{}\": {e}", excerpt(&name))))?;
             list.push((name, raw));
         }
-        Ok(Header(list))
+        Ok(Header(list, metadata))
     }
 }
 
-fn parse(header: &[u8], data_start: u64, size: u64) -> Result<Vec<Entry>, String> {
+fn parse(header: &[u8], data_start: u64, size: u64) -> Result<(Vec<Entry>, Metadata), String> {
     let text = json::text(header).map_err(|e| format!("its header {e}"))?;
-    let Header(raw) =
+    let Header(raw, metadata) =
         serde_json::from_str(text).map_err(|e| format!("its header is wrong: {}", excerpt(&e.to_string())))?;
     let mut entries = Vec::with_capacity(raw.len());
     for (name, raw) in raw {
@@ -140,7 +144,7 @@ fn parse(header: &[u8], data_start: u64, size: u64) -> Result<Vec<Entry>, String
         entries.push(entry.map_err(|e| format!("tensor \"{}\": {e}", excerpt(&name)))?);
     }
     tiles(&entries, data_start, size)?;
-    Ok(entries)
+    Ok((entries, metadata))
 }
 
 fn entry(name: &str, raw: Raw, data_start: u64, data: u64) -> Result<Entry, String> {
@@ -222,7 +226,7 @@ mod tests {
     #[test]
     fn entries_come_in_the_order_of_the_header() {
         let header = br#"{"b":{"dtype":"F32","shape":[2],"data_offsets":[4,12]},"a":{"dtype":"F4","shape":[8],"data_offsets":[0,4]}}"#;
-        let entries = parse(header, 100, 112).unwrap();
+        let (entries, _) = parse(header, 100, 112).unwrap();
         assert_eq!(
             entries.iter().map(|e| (&*e.name, e.offset, e.bytes)).collect::<Vec<_>>(),
             [("b", 104, 8), ("a", 100, 4)]

@@ -8,6 +8,7 @@ use safetensors::Dtype as FileDtype;
 use safetensors::tensor::{Metadata, TensorInfo};
 
 use super::header::{MAX_HEADER, MAX_TENSORS, check_name};
+use crate::engine::Tensors;
 use crate::error::{Error, Result};
 use crate::file::{excerpt, write_atomic};
 use crate::tensor::{Data, HostTensor};
@@ -21,10 +22,26 @@ use crate::tensor::{Data, HostTensor};
 /// [`Error::File`] if a name cannot stand in such a file or occurs twice, or if the file cannot be
 /// written.
 pub fn save_tensors(path: impl AsRef<Path>, tensors: &[(String, HostTensor)], integers_as_i64: bool) -> Result<()> {
-    let path = path.as_ref();
+    // transformers refuses files that do not say which framework's layout they have.
+    let metadata = ("format".to_owned(), "pt".to_owned());
+    save(path.as_ref(), tensors.iter().map(|(name, tensor)| (name, tensor)), integers_as_i64, metadata)
+}
+
+/// As [`save_tensors`], with `text` under `key` of the metadata and every integer in its own type.
+pub(crate) fn save_described(path: &Path, tensors: &Tensors, key: &str, text: String) -> Result<()> {
+    save(path, tensors.iter(), false, (key.to_owned(), text))
+}
+
+fn save<'a>(
+    path: &Path,
+    tensors: impl Iterator<Item = (&'a String, &'a HostTensor)>,
+    integers_as_i64: bool,
+    metadata: (String, String),
+) -> Result<()> {
+    let tensors: Vec<_> = tensors.collect();
     let fail = |message: String| Error::file(path, format!("cannot be written: {message}"));
     let mut names = HashSet::new();
-    for (name, _) in tensors {
+    for &(name, _) in &tensors {
         let fault = if name == "__metadata__" { Err("the name is reserved".into()) } else { check_name(name) };
         fault.map_err(|e| fail(format!("tensor \"{}\": {e}", excerpt(name))))?;
         if !names.insert(name) {
@@ -36,9 +53,9 @@ pub fn save_tensors(path: impl AsRef<Path>, tensors: &[(String, HostTensor)], in
     }
     // Wide elements first: then every tensor is aligned to its element without padding.
     let mut order: Vec<(&str, &HostTensor, FileDtype)> =
-        tensors.iter().map(|(name, tensor)| (name.as_str(), tensor, file_dtype(tensor, integers_as_i64))).collect();
+        tensors.iter().map(|&(name, tensor)| (name.as_str(), tensor, file_dtype(tensor, integers_as_i64))).collect();
     order.sort_by(|a, b| b.2.cmp(&a.2).then(a.0.cmp(b.0)));
-    let header = header(&order).map_err(fail)?;
+    let header = header(&order, metadata).map_err(fail)?;
     write_atomic(path, |out| {
         out.write_all(&(header.len() as u64).to_le_bytes())?;
         out.write_all(&header)?;
@@ -57,7 +74,7 @@ fn file_dtype(tensor: &HostTensor, integers_as_i64: bool) -> FileDtype {
 }
 
 /// The header, padded with spaces so that the data starts at a multiple of 8.
-fn header(order: &[(&str, &HostTensor, FileDtype)]) -> Result<Vec<u8>, String> {
+fn header(order: &[(&str, &HostTensor, FileDtype)], metadata: (String, String)) -> Result<Vec<u8>, String> {
     let mut end = 0;
     let infos = order.iter().map(|(name, tensor, dtype)| {
         let begin = end;
@@ -65,9 +82,8 @@ fn header(order: &[(&str, &HostTensor, FileDtype)]) -> Result<Vec<u8>, String> {
         let shape = tensor.shape().to_vec();
         ((*name).to_owned(), TensorInfo { dtype: *dtype, shape, data_offsets: (begin, end) })
     });
-    // transformers refuses files that do not say which framework's layout they have.
-    let format = HashMap::from([("format".to_owned(), "pt".to_owned())]);
-    let header = Metadata::new(Some(format), infos.collect()).map_err(|e| e.to_string())?;
+    // One entry only: the order of a map of several would differ from run to run.
+    let header = Metadata::new(Some(HashMap::from([metadata])), infos.collect()).map_err(|e| e.to_string())?;
     let mut header = serde_json::to_vec(&header).map_err(|e| e.to_string())?;
     header.resize(header.len().next_multiple_of(8), b' ');
     match header.len() as u64 {

@@ -1,11 +1,13 @@
 //! Files that are wrong, one row each: the loaders must refuse them in one sentence, without a panic,
 //! in little time, and leave nothing behind.
 
+mod checkpoints;
 mod config;
 mod safetensors;
 mod save;
 mod shards;
 mod tokenizer;
+mod training;
 
 use std::fmt::Debug;
 use std::path::Path;

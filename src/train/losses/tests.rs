@@ -215,7 +215,10 @@ fn words_and_their_neighbours() {
         expected += softplus(-dot(&p[2 * b..])) / 2.0;
         expected += (0..3).map(|k| softplus(dot(&n[6 * b + 2 * k..])) / 2.0).sum::<f64>();
     }
-    check(given, |_, x| negative_sampling(x[0], x[1], x[2]), expected);
+    check(given, |_, x| {
+        let positive = (x[0] * x[1]).sum(&[-1], false);
+        negative_sampling(positive, (x[0].unsqueeze(1) * x[2]).sum(&[-1], false))
+    }, expected);
 }
 
 #[test]
