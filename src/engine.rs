@@ -95,7 +95,7 @@ impl Executor {
         match self {
             Executor::Gpu(store) => store.clear_states(),
             Executor::Reference(_, states) => {
-                states.lock().unwrap_or_else(|e| e.into_inner()).clear();
+                states.lock().unwrap_or_else(|e| e.into_inner()).states.clear();
                 Ok(())
             }
         }

@@ -13,6 +13,7 @@ use crate::kernel::{Call, Kernel, Operand, Params, Spec, Value};
 use crate::shape::{Dims, Layout, MAX_RANK, checked_len};
 use crate::tensor::{Dtype, HostTensor};
 
+mod arena;
 mod fixed;
 mod scan;
 mod view;
@@ -121,6 +122,14 @@ impl Graph {
         self.training.get()
     }
 
+    pub(crate) fn in_scan(&self) -> bool {
+        self.in_scan.get()
+    }
+
+    pub(crate) fn set_in_scan(&self, inside: bool) {
+        self.in_scan.set(inside);
+    }
+
     /// The outermost scope.
     pub fn root(&self) -> Scope<'_> {
         self.scope.set(0);
@@ -157,7 +166,7 @@ impl Graph {
         Tensor { graph: self, index: inner.handles.len() - 1 }
     }
 
-    fn value(&self, spec: Spec, source: Source) -> Tensor<'_> {
+    pub(crate) fn value(&self, spec: Spec, source: Source) -> Tensor<'_> {
         let layout = Layout::contiguous(&spec.shape);
         let id = {
             let mut inner = self.inner.borrow_mut();
@@ -364,7 +373,12 @@ impl Graph {
                 graph.values[state].source,
                 Source::State(_) | Source::Weight(_) | Source::Arena(_) | Source::Updated { .. }
             );
-            let late = graph.nodes[n + 1..].iter().find(|later| later.inputs.contains(&Some(state)));
+            let parts = match &graph.values[state].source {
+                Source::Arena(parts) => parts.as_slice(),
+                _ => &[],
+            };
+            let old = |v: &Option<ValueId>| v.is_some_and(|v| v == state || parts.contains(&v));
+            let late = graph.nodes[n + 1..].iter().find(|later| later.inputs.iter().any(old));
             let message = match (kept, late) {
                 (false, _) => format!(
                     "input '{}' is updated in place and must be a state or a weight",

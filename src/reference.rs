@@ -11,8 +11,14 @@ use crate::shape::{Dims, Layout};
 use crate::store::{Weights, room};
 use crate::tensor::{Data, HostTensor};
 
-/// States of a reference run, by name.
-pub type States = HashMap<String, Vec<f64>>;
+/// What a reference run keeps for the next one.
+#[derive(Debug, Clone, Default)]
+pub struct States {
+    /// States by name.
+    pub states: HashMap<String, Vec<f64>>,
+    /// Weights that were updated, by key.
+    pub weights: HashMap<String, Vec<f64>>,
+}
 
 /// Runs `graph` in f64 and returns its results, rounded to their dtypes.
 pub fn run(
@@ -74,7 +80,11 @@ fn readers(graph: &FixedGraph) -> HashMap<ValueId, usize> {
         carried.chain(s.slices.iter().map(|x| x.0)).chain(s.outputs.iter().map(|x| x.0))
     });
     let reads = graph.nodes.iter().flat_map(|n| n.inputs.iter().flatten().copied());
-    for value in reads.chain(scans).chain(graph.outputs.iter().map(|o| o.value)) {
+    let parts = graph.values.iter().flat_map(|v| match &v.source {
+        Source::Arena(parts) => parts.as_slice(),
+        _ => &[],
+    });
+    for value in reads.chain(scans).chain(graph.outputs.iter().map(|o| o.value)).chain(parts.copied()) {
         *readers.entry(value).or_insert(0) += 1;
     }
     readers
@@ -96,6 +106,15 @@ impl Walk<'_> {
             let info = &self.graph.values[id];
             let values = match &info.source {
                 Source::Input(name) => (self.inputs)(name, &info.spec)?,
+                Source::Weight(key) if self.states.weights.contains_key(key) => self.states.weights[key].clone(),
+                Source::Arena(parts) => {
+                    let mut all = vec![0.0; info.spec.len()];
+                    for (part, first) in self.graph.arena_parts(parts) {
+                        let values = self.value(part)?;
+                        all[first..first + values.len()].copy_from_slice(values);
+                    }
+                    all
+                }
                 Source::Weight(key) => {
                     let tensor = self.weights.get(key)?;
                     if tensor.shape() != info.spec.shape {
@@ -108,7 +127,9 @@ impl Walk<'_> {
                     }
                     widened(tensor, key)?
                 }
-                Source::State(name) => self.states.get(name).cloned().unwrap_or_else(|| vec![0.0; info.spec.len()]),
+                Source::State(name) => {
+                    self.states.states.get(name).cloned().unwrap_or_else(|| vec![0.0; info.spec.len()])
+                }
                 Source::Constant(table) => table.to_f64(),
                 other => panic!("bug: {other:?} is read before it is written"),
             };
@@ -143,15 +164,31 @@ impl Walk<'_> {
     fn keep(&mut self, node: &Node, outputs: Vec<Vec<f64>>) {
         for (&id, values) in node.outputs.iter().zip(outputs) {
             if let Source::Updated { before, .. } = self.graph.values[id].source {
-                let mut state = before;
-                while let Source::Updated { before, .. } = self.graph.values[state].source {
-                    state = before;
-                }
-                if let Source::State(name) = &self.graph.values[state].source {
-                    self.states.insert(name.clone(), values.clone());
-                }
+                self.store(before, &values);
             }
             self.values.insert(id, values);
+        }
+    }
+
+    /// Keeps the new values of a state, a weight, or an arena of weights for the next run.
+    fn store(&mut self, mut of: ValueId, values: &[f64]) {
+        while let Source::Updated { before, .. } = self.graph.values[of].source {
+            of = before;
+        }
+        match &self.graph.values[of].source {
+            Source::State(name) => {
+                self.states.states.insert(name.clone(), values.to_vec());
+            }
+            Source::Weight(key) => {
+                self.states.weights.insert(key.clone(), values.to_vec());
+            }
+            Source::Arena(parts) => {
+                for (part, first) in self.graph.arena_parts(parts) {
+                    let len = self.graph.values[part].spec.len();
+                    self.store(part, &values[first..first + len]);
+                }
+            }
+            other => panic!("bug: {other:?} was updated in place"),
         }
     }
 

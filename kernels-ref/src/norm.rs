@@ -120,6 +120,43 @@ pub fn batch_norm(
     y
 }
 
+/// Batch normalisation of `x (B, C, S)` by the statistics of the batch (Ioffe, Szegedy 2015, arXiv:1502.03167,
+/// algorithm 1). Returns `y`, and `mean`, biased `variance` and `rstd` of each channel.
+pub fn batch_norm_train(
+    x: &[f64],
+    w: Option<&[f64]>,
+    b: Option<&[f64]>,
+    channels: usize,
+    space: usize,
+    eps: f64,
+) -> (Vec<f64>, Vec<f64>, Vec<f64>, Vec<f64>) {
+    let batch = x.len() / channels / space;
+    let n = (batch * space) as f64;
+    let mut y = vec![0.0; x.len()];
+    let (mut mean, mut variance, mut rstd) = (vec![0.0; channels], vec![0.0; channels], vec![0.0; channels]);
+    for c in 0..channels {
+        for k in 0..batch {
+            mean[c] += x[(k * channels + c) * space..][..space].iter().sum::<f64>() / n;
+        }
+        for k in 0..batch {
+            let plane = &x[(k * channels + c) * space..][..space];
+            variance[c] += plane.iter().map(|v| (v - mean[c]) * (v - mean[c])).sum::<f64>() / n;
+        }
+        rstd[c] = 1.0 / (variance[c] + eps).sqrt();
+        for k in 0..batch {
+            for i in (k * channels + c) * space..(k * channels + c + 1) * space {
+                y[i] = (x[i] - mean[c]) * rstd[c] * w.map_or(1.0, |w| w[c]) + b.map_or(0.0, |b| b[c]);
+            }
+        }
+    }
+    (y, mean, variance, rstd)
+}
+
+/// A running average moved towards a batch's statistic (Ioffe, Szegedy 2015, section 3.1).
+pub fn running_update(running: &[f64], batch: &[f64], momentum: f64, scale: f64) -> Vec<f64> {
+    running.iter().zip(batch).map(|(r, v)| (1.0 - momentum) * r + momentum * scale * v).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

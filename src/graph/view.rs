@@ -5,7 +5,7 @@ use std::panic::Location;
 use super::{Graph, Tensor, ValueId};
 use crate::kernel::Spec;
 use crate::kernels::layout::copy::COPY;
-use crate::shape::{Dims, Layout, axis_index, broadcast, row_major};
+use crate::shape::{Dims, Layout, axis_index, broadcast, checked_len, row_major};
 use crate::tensor::Dtype;
 
 impl<'g> Tensor<'g> {
@@ -45,6 +45,11 @@ impl<'g> Tensor<'g> {
         handle.layout.is_contiguous() && handle.layout.shape == inner.values[handle.value].spec.shape
     }
 
+    /// The value behind this handle, of a dense copy if it is not all of it.
+    pub(crate) fn value_of_whole(self) -> ValueId {
+        if self.is_whole() { self.value() } else { self.copy().value() }
+    }
+
     /// The sizes, as `let [b, t, c] = x.dims();`. Another rank is an error of the graph.
     #[track_caller]
     pub fn dims<const N: usize>(self) -> [usize; N] {
@@ -76,7 +81,7 @@ impl<'g> Tensor<'g> {
     #[track_caller]
     pub fn reshape(self, shape: &[usize]) -> Tensor<'g> {
         let layout = self.layout();
-        if shape.iter().product::<usize>() != layout.len() {
+        if checked_len(shape) != Some(layout.len()) {
             let message = format!("{} elements of {} do not fill {}", layout.len(), Dims(&layout.shape), Dims(shape));
             return self.fail(Location::caller(), "reshape", message);
         }

@@ -22,6 +22,7 @@ mod resize;
 #[path = "../kernels/row.rs"]
 #[allow(dead_code)]
 mod row;
+mod scan;
 mod softmax;
 
 use std::collections::HashSet;
@@ -68,6 +69,15 @@ fn main() {
         let device = device.clone();
         let gpu = Trial::test(name, move || match &device {
             Some(device) => gpu_row(&gradient, device),
+            None => Err("no adapter was found".into()),
+        });
+        trials.push(gpu.with_ignored_flag(missing && !required));
+    }
+    for case in scan::CASES {
+        trials.push(Trial::test(format!("{}/reference", case.name), || case.reference()));
+        let device = device.clone();
+        let gpu = Trial::test(case.name, move || match &device {
+            Some(device) => case.gpu(device),
             None => Err("no adapter was found".into()),
         });
         trials.push(gpu.with_ignored_flag(missing && !required));

@@ -8,15 +8,18 @@ use fixture::{golden, input, weight};
 use handmill::kernel::Kernel;
 use handmill::kernels::elementwise::activation;
 use handmill::kernels::norm::batch_norm::BATCH_NORM;
+use handmill::kernels::norm::batch_norm_train::BATCH_NORM_TRAIN;
 use handmill::kernels::norm::group_norm::GROUP_NORM;
 use handmill::kernels::norm::instance_norm::INSTANCE_NORM;
 use handmill::kernels::norm::layer_norm::LAYER_NORM;
 use handmill::kernels::norm::rms_norm::RMS_NORM;
+use handmill::kernels::norm::running_update::RUNNING_UPDATE;
 use handmill::tensor::HostTensor;
 
 /// Every row.
 pub fn rows() -> Vec<Row> {
-    [layer_norm(), rms_norm(), group_norm(), instance_norm(), batch_norm()].into_iter().flatten().collect()
+    let forward = [layer_norm(), rms_norm(), group_norm(), instance_norm(), batch_norm()];
+    forward.into_iter().chain([batch_norm_train(), running_update()]).flatten().collect()
 }
 
 fn reshaped(tensor: HostTensor, shape: &[usize]) -> HostTensor {
@@ -221,5 +224,92 @@ fn batch_norm() -> Vec<Row> {
             .list(&[2], &[1.0, 1.0])
             .none()
             .none(),
+    ]
+}
+
+/// `f32/<shape><note>`.
+fn label(shape: &[usize], note: &str) -> String {
+    let sizes: Vec<_> = shape.iter().map(|n| n.to_string()).collect();
+    format!("f32/{}{note}", sizes.join("x"))
+}
+
+fn batch_norm_train() -> Vec<Row> {
+    let row = |shape: &[usize], note: &str| {
+        Row::new(&BATCH_NORM_TRAIN, &label(shape, note)).f32(shape).f32(&[shape[1]]).f32(&[shape[1]])
+    };
+    let case = "batch_norm2d";
+    let x = input(case);
+    vec![
+        row(&[2, 8, 8, 8], ""),
+        row(&[1, 1], ""),
+        row(&[3, 7, 3], ""),
+        row(&[64, 19], "/no_space"),
+        row(&[63, 2], ""),
+        row(&[65, 2], ""),
+        row(&[5, 3, 5, 41], "/workgroup_of_256"),
+        // Three parts, the last of one element; parts begin inside planes.
+        row(&[3, 2, 2731], "/parts"),
+        row(&[1, 65_537, 1], "/many"),
+        Row::new(&BATCH_NORM_TRAIN, "f32/2x4x5x6/plain").value(x).none().none().param("eps", 1e-3),
+        Row::new(&BATCH_NORM_TRAIN, "f32/2x3x5/w").f32(&[2, 3, 5]).f32(&[3]).none(),
+        Row::new(&BATCH_NORM_TRAIN, "f32/2x3x5/b").f32(&[2, 3, 5]).none().f32(&[3]),
+        Row::new(&BATCH_NORM_TRAIN, "f32/4x3x50/mean_1000").range(&[4, 3, 50], 999.0, 1001.0).none().none(),
+        Row::new(&BATCH_NORM_TRAIN, "f32/2x2x5/large").range(&[2, 2, 5], -1e15, 1e15).none().none(),
+        Row::new(&BATCH_NORM_TRAIN, "f32/2x2x5/all_equal").list(&[2, 2, 5], &[-7.0; 20]).none().none(),
+        Row::new(&BATCH_NORM_TRAIN, "f32/3x5x2/strided")
+            .f32(&[3, 2, 5])
+            .view(|x| x.transpose(1, 2))
+            .f32(&[5])
+            .f32(&[5]),
+        // numpy: x=np.array([[[1.,2],[0,1]],[[4,7],[1,0]]]); m=x.mean((0,2)); v=x.var((0,2)); r=1/np.sqrt(v+.5)
+        //        (x-m[:,None])*(r*[1,2])[:,None]+[[.5],[0]]
+        Row::new(&BATCH_NORM_TRAIN, "f32/2x2x2/golden")
+            .list(&[2, 2, 2], &[1.0, 2.0, 0.0, 1.0, 4.0, 7.0, 1.0, 0.0])
+            .list(&[2], &[1.0, 2.0])
+            .list(&[2], &[0.5, 0.0])
+            .param("eps", 0.5)
+            .golden(
+                0,
+                &[
+                    -0.54257207,
+                    -0.125543242,
+                    -1.154700538,
+                    1.154700538,
+                    0.708514414,
+                    1.959600898,
+                    1.154700538,
+                    -1.154700538,
+                ],
+                1e-8,
+            )
+            .golden(1, &[3.5, 0.5], 1e-12)
+            .golden(2, &[5.25, 0.25], 1e-12)
+            .golden(3, &[0.4170288281, 1.1547005384], 1e-9),
+    ]
+}
+
+fn running_update() -> Vec<Row> {
+    let row = |n: usize, momentum: f64, scale: f64, note: &str| {
+        let row = Row::new(&RUNNING_UPDATE, &label(&[n], note)).f32(&[n]).f32(&[n]);
+        row.param("momentum", momentum).param("scale", scale)
+    };
+    vec![
+        row(1, 0.1, 1.0, ""),
+        row(63, 0.1, 64.0 / 63.0, ""),
+        row(64, 0.0, 1.0, "/keeps"),
+        row(65, 1.0, 1.0, "/forgets"),
+        row(4099, 0.01, 1.5, ""),
+        Row::new(&RUNNING_UPDATE, "f32/2x3/axes").f32(&[2, 3]).f32(&[2, 3]),
+        Row::new(&RUNNING_UPDATE, "f32/4/special")
+            .list(&[4], &[0.0, 1e30, -1e-40, 1.0])
+            .list(&[4], &[0.0, 1e30, 1e-40, -9.0]),
+        row(2, 0.25, 4.0 / 3.0, ""),
+        // numpy: .75*np.array([1.,-2])+.25*4/3*np.array([6.,9])
+        Row::new(&RUNNING_UPDATE, "f32/2/golden")
+            .list(&[2], &[1.0, -2.0])
+            .list(&[2], &[6.0, 9.0])
+            .param("momentum", 0.25)
+            .param("scale", 4.0 / 3.0)
+            .golden(0, &[2.75, 1.5], 1e-12),
     ]
 }

@@ -16,6 +16,11 @@ pub fn inputs(model: &Model, train: &Value, batch: &Tensors) -> Tensors {
     if train["loss"] == "noise_prediction" {
         inputs.insert("sample".to_owned(), noised(&train["loss_args"], batch));
     }
+    if train["loss"] == "gan" {
+        inputs = [("z", "z_discriminator"), ("pixel_values", "input")]
+            .map(|(n, from)| (n.to_owned(), batch[from].clone()))
+            .into();
+    }
     inputs
 }
 
@@ -81,7 +86,7 @@ fn mean(v: &[f64]) -> f64 {
 }
 
 /// `log(1 + eˣ)`
-pub fn softplus(x: f64) -> f64 {
+fn softplus(x: f64) -> f64 {
     x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
 
@@ -140,6 +145,13 @@ fn gaussian(o: &HostTensor, y: &[f64], full: bool) -> f64 {
 fn kl(mu: &[f64], logvar: &[f64], rows: usize) -> f64 {
     let sum: f64 = mu.iter().zip(logvar).map(|(mu, logvar)| 1.0 + logvar - mu * mu - logvar.exp()).sum();
     -0.5 * sum / rows as f64
+}
+
+/// `mean softplus(−D(real)) + mean softplus(D(made))`
+pub fn discriminator(real: &HostTensor, made: &HostTensor) -> f64 {
+    let [real, made] = [(real, -1.0), (made, 1.0)]
+        .map(|(logits, sign)| logits.to_f64().iter().map(|v| softplus(sign * v)).collect::<Vec<_>>());
+    mean(&real) + mean(&made)
 }
 
 fn negative_sampling(target: &[f64], negatives: &[f64]) -> f64 {

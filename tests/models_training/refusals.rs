@@ -91,7 +91,7 @@ pub fn inputs() -> Outcome {
     let auto = format!("{{{DENSE}}}");
     for (model, config, training, inputs, expected) in [
         ("Autoencoder", &auto[..], false, vec![("input", x(&[2, 5]))], "input: is (2, 5), expected (B, 4)"),
-        ("Autoencoder", &auto, false, vec![("input", x(&[4]))], "input: is (4), expected (B, 4)"),
+        ("Autoencoder", &auto, false, vec![("input", x(&[4]))], "input: is (4,), expected (B, 4)"),
         (
             "Autoencoder",
             &auto,

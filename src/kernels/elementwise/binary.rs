@@ -8,7 +8,7 @@ use super::chain::{ADD_ACTIVATION, MUL_ACTIVATION};
 use super::unary::{elements, quads, scalars, whole_quads, work};
 use crate::check::Tol;
 use crate::graph::Tensor;
-use crate::kernel::{Backward, Call, Fusion, Kernel, Port, Ref, Role, Scalars, Spec, Step, Variant};
+use crate::kernel::{Backward, Call, Fusion, Kernel, Port, Ref, Role, Scalars, Spec, Step, Steps, Variant};
 use crate::shape::{Dims, broadcast};
 use crate::tensor::{Dtype, HostTensor};
 
@@ -105,6 +105,7 @@ macro_rules! binary {
                 reference: $reference,
                 bound: |r, out| bounds(r, out, $bound),
                 backward: $backward,
+                steps: Steps::Elementwise,
                 fusion: $fusion,
                 ..Kernel::BASE
             };

@@ -4,7 +4,7 @@ use super::epilogue;
 use crate::adapter::{Adapter, AdapterKind};
 use crate::graph::Tensor;
 use crate::kernel::{
-    Call, Epilogue, Fusion, Grid, Kernel, Part, Port, Ref, RowSplit, Scalars, Spec, Step, Variant, Work,
+    Call, Epilogue, Fusion, Grid, Kernel, Part, Port, Ref, RowSplit, Scalars, Spec, Step, Steps, Variant, Work,
 };
 use crate::shape::{Dims, Layout, broadcast};
 use crate::tensor::Dtype;
@@ -47,6 +47,7 @@ pub static MATMUL: Kernel = Kernel {
         let sizes = product(r, f64::abs);
         vec![epilogue::bound(r, &EPILOGUE, &product(r, |v| v), &sizes, r.shape(A)[r.shape(A).len() - 1], 1)]
     },
+    steps: Steps::Leading { fixed: W },
     fusion: Fusion { epilogue: Some(EPILOGUE), ..Fusion::NONE },
     row_split: Some(RowSplit { port: W, axis: 1 }),
     ..Kernel::BASE

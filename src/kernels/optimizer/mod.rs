@@ -2,5 +2,7 @@
 
 use crate::kernel::Kernel;
 
+pub mod accumulate;
+
 /// Every kernel of this family.
-pub static KERNELS: &[&Kernel] = &[];
+pub static KERNELS: &[&Kernel] = &[&accumulate::ACCUMULATE];

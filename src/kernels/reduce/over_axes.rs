@@ -191,7 +191,7 @@ fn each_row(r: &Ref, out: &[Vec<f64>], bound: impl Fn(&[f64], f64) -> f64) -> Ve
 }
 
 /// A sum of squares, and what an error `e` of the mean does to it: `2·σ·e + e²`.
-fn variance_bound(x: &[f64], y: f64, correction: i64, t: Tol) -> f64 {
+pub(crate) fn variance_bound(x: &[f64], y: f64, correction: i64, t: Tol) -> f64 {
     let n = x.len() as f64;
     let scale = n / (n - correction as f64);
     let e = t.pick(4.0 * n.sqrt() + 4.0, 2.0 * (n + 4.0)) * U * magnitudes(x) / n;
