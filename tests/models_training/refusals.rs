@@ -162,7 +162,7 @@ pub fn inputs() -> Outcome {
             SKIP_GRAM,
             false,
             vec![("center", ids(&[2])), ("target", ids(&[3]))],
-            "target: is (3), expected (2)",
+            "target: is (3,), expected (2,)",
         ),
         (
             "SkipGram",
