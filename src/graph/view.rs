@@ -5,7 +5,7 @@ use std::panic::Location;
 use super::{Graph, Tensor, ValueId};
 use crate::kernel::Spec;
 use crate::kernels::layout::copy::COPY;
-use crate::shape::{Dims, Layout, axis_index, broadcast, row_major};
+use crate::shape::{Dims, Layout, axis_index, broadcast, checked_len, row_major};
 use crate::tensor::Dtype;
 
 impl<'g> Tensor<'g> {
@@ -81,7 +81,7 @@ impl<'g> Tensor<'g> {
     #[track_caller]
     pub fn reshape(self, shape: &[usize]) -> Tensor<'g> {
         let layout = self.layout();
-        if shape.iter().product::<usize>() != layout.len() {
+        if checked_len(shape) != Some(layout.len()) {
             let message = format!("{} elements of {} do not fill {}", layout.len(), Dims(&layout.shape), Dims(shape));
             return self.fail(Location::caller(), "reshape", message);
         }

@@ -4,6 +4,7 @@
 //! Weights   `conv1`, `conv2`: `weight` (out, in, k, k), `bias`; `fc1`, `fc2`, `fc3`: `weight` (out, in), `bias`
 //! Differs   every map of the second convolution sees all of the first; pooling has no weights; the last layer
 //!           is affine instead of Gaussian
+//! Init      uniform between −2.4/n and 2.4/n, n the inputs of a unit (appendix A)
 //! Shapes    pixel_values (B, in, H, W) → logits (B, classes)
 
 use super::mlp::{ACTIVATIONS, activate};

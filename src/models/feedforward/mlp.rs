@@ -2,6 +2,7 @@
 //!
 //! Weights   `layers.i.weight` (out, in), `layers.i.bias` (out), i = 0 … n
 //! Differs   dropout (Srivastava et al. 2014) by masks that are given, in training only
+//! Init      uniform between −0.3 and 0.3 (Nature 323, figure 1)
 //! Shapes    input (B, in) → output (B, out)
 
 use crate::config::Config;

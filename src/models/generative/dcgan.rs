@@ -4,7 +4,7 @@
 //! Weights   `generator.main.i`, `discriminator.main.i`; i counts activations too. Convolutions `weight` (out, in, k, k),
 //!           transposed ones (in, out, k, k), no biases; norms `weight`, `bias`, `running_mean`, `running_var`
 //! Differs   windows are 4 × 4; the last layer is a convolution, and gives a logit
-//! Init      normal with mean 0 and deviation 0.02 (section 4); biases 0
+//! Init      normal with mean 0 and deviation 0.02 (section 4)
 //! Shapes    z (B, latent, 1, 1) → image (B, C, H, W), H = W = 4·2ⁿ, n the number of `generator_channels`;
 //!           pixel_values (B, C, H, W) → logit (B, 1, 1, 1)
 

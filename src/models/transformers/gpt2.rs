@@ -5,6 +5,8 @@
 //!           `lm_head.weight` where the checkpoint has it, else `transformer.wte.weight`
 //! Differs   dropout does nothing: it is for training; `attn.bias` and `attn.masked_bias` of old checkpoints are
 //!           the causal mask, which the attention kernel knows
+//! Init      normal with deviation 0.02 (GPT, 2018), divided by √N where a layer writes to the residual, N such layers
+//!           (section 2.3)
 //! Shapes    input_ids, attention_mask (B, T) → logits (B, T, V); prompt_ids (1, P), max_new_tokens (1) →
 //!           generated_ids (1, P + n)
 

@@ -46,27 +46,28 @@ fn build(g: &Graph, config: &Config, inputs: &Inputs) {
     let vocab_size = config.required_usize("vocab_size");
     let embedding_dim = config.required_usize("embedding_dim");
     let [center, target, negatives] = IDS;
-    let table = |name| g.root().at(name).weight("weight", &[vocab_size, embedding_dim]);
-    let out = table("out_embeddings");
-
     let ids = inputs.tensor(g, center, Dtype::I32, &[1]);
     let [b] = ids.dims();
+    let [positive, negative] = [target, negatives].map(|name| inputs.optional(g, name, Dtype::I32));
+    if let Some(words) = positive.filter(|words| words.shape() != [b]) {
+        return g.reject(target, format!("is {}, expected {}", Dims(&words.shape()), Dims(&[b])));
+    }
+    if let Some(words) = negative.filter(|words| !matches!(words.shape()[..], [rows, _] if rows == b)) {
+        return g.reject(negatives, format!("is {}, expected ({b}, K)", Dims(&words.shape())));
+    }
+
+    let table = |name| g.root().at(name).weight("weight", &[vocab_size, embedding_dim]);
     let h = ids.embedding(table("in_embeddings")); // (B, E)
+    let out = table("out_embeddings");
     g.output("h", h);
-    if let Some(ids) = inputs.optional(g, target, Dtype::I32) {
-        if ids.shape() != [b] {
-            return g.reject(target, format!("is {}, expected ({b})", Dims(&ids.shape())));
-        }
-        g.output("target_score", scores(h, ids.reshape(&[b, 1]), out).reshape(&[b])); // (B)
+    if let Some(words) = positive {
+        g.output("target_score", scores(h, words.reshape(&[b, 1]), out).reshape(&[b])); // (B)
     }
-    // All of the vocabulary is what negative sampling does without.
-    let Some(ids) = inputs.optional(g, negatives, Dtype::I32) else {
-        return g.output("logits", h.matmul_t(out)); // (B, V)
-    };
-    if !matches!(ids.shape()[..], [rows, _] if rows == b) {
-        return g.reject(negatives, format!("is {}, expected ({b}, K)", Dims(&ids.shape())));
+    match negative {
+        Some(words) => g.output("negative_scores", scores(h, words, out)), // (B, K)
+        // All of the vocabulary is what negative sampling does without.
+        None => g.output("logits", h.matmul_t(out)), // (B, V)
     }
-    g.output("negative_scores", scores(h, ids, out)); // (B, K)
 }
 
 /// `h[b] · out[ids[b, k]]`
