@@ -203,6 +203,11 @@ impl Graph {
         self.named('i', name, dtype, shape, Source::Input)
     }
 
+    /// Makes `tensor` what [`Graph::input`] returns for `name`: a model then reads it in place of an input.
+    pub fn substitute(&self, name: &str, tensor: Tensor<'_>) {
+        self.inner.borrow_mut().named.insert(('i', name.to_owned()), tensor.index);
+    }
+
     /// The f32 weight `key` of a checkpoint. The same key twice is the same tensor: that is weight sharing.
     #[track_caller]
     pub fn weight(&self, key: &str, shape: &[usize]) -> Tensor<'_> {
@@ -353,6 +358,29 @@ impl Graph {
             return;
         }
         inner.outputs.push(Output { name: name.to_owned(), value });
+    }
+
+    /// What the graph calls `name` among its results so far.
+    pub fn result(&self, name: &str) -> Option<Tensor<'_>> {
+        let value = self.inner.borrow().outputs.iter().find(|o| o.name == name)?.value;
+        let shape = self.inner.borrow().values[value].spec.shape.clone();
+        Some(self.handle(value, Layout::contiguous(&shape)))
+    }
+
+    /// Forgets the results named so far; what only they need is not computed.
+    pub fn clear_results(&self) {
+        self.inner.borrow_mut().outputs.clear();
+    }
+
+    /// The weights asked for so far, each all of itself, by key in the order of their first use.
+    pub fn weights_so_far(&self) -> Vec<(String, Tensor<'_>)> {
+        let weight = |(id, v): (usize, &ValueInfo)| match &v.source {
+            Source::Weight(key) => Some((key.clone(), id, v.spec.shape.clone())),
+            _ => None,
+        };
+        let found: Vec<_> = self.inner.borrow().values.iter().enumerate().filter_map(weight).collect();
+        let whole = |(key, id, shape): (String, usize, Vec<usize>)| (key, self.handle(id, Layout::contiguous(&shape)));
+        found.into_iter().map(whole).collect()
     }
 
     /// The finished graph, or the first error made while building it.

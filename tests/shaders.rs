@@ -318,14 +318,14 @@ fn graph(folder: &Path) -> handmill::Result<Arc<FixedGraph>> {
     loaded.graph(&Inputs::of(&inputs), Some(keys))
 }
 
-/// Folders of `tests/data` with a `config.json`.
+/// Folders of `tests/data` with a `config.json` and inputs.
 fn fixtures() -> Vec<PathBuf> {
     let folders = |path: &Path| -> Vec<PathBuf> {
         let entries = fs::read_dir(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         entries.map(|e| e.expect("an entry").path()).filter(|p| p.is_dir()).collect()
     };
     let mut found: Vec<_> = folders(&root().join("tests/data")).iter().flat_map(|f| folders(f)).collect();
-    found.retain(|f| f.join("config.json").exists());
+    found.retain(|f| f.join("config.json").exists() && f.join("inputs.safetensors").exists());
     found.sort();
     assert!(!found.is_empty(), "tests/data holds no fixtures");
     found

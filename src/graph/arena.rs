@@ -4,7 +4,7 @@ use std::panic::Location;
 
 use super::{ARENA_ALIGN, Graph, Source, Tensor, ValueId};
 use crate::kernel::Spec;
-use crate::shape::Dims;
+use crate::shape::{Dims, Layout};
 use crate::tensor::Dtype;
 
 impl Graph {
@@ -37,6 +37,19 @@ impl Graph {
         }
         let len = parts.iter().map(|t| t.shape().iter().product::<usize>().next_multiple_of(ARENA_ALIGN)).sum();
         self.value(Spec::new(Dtype::F32, &[len]), Source::Arena(ids))
+    }
+
+    /// The parts of an arena, each in its own shape.
+    pub fn parts_of(&self, arena: Tensor<'_>) -> Vec<Tensor<'_>> {
+        let parts = match &self.inner.borrow().values[arena.value()].source {
+            Source::Arena(parts) => parts.clone(),
+            _ => vec![],
+        };
+        let whole = |part: ValueId| {
+            let shape = self.inner.borrow().values[part].spec.shape.clone();
+            self.handle(part, Layout::contiguous(&shape))
+        };
+        parts.into_iter().map(whole).collect()
     }
 
     fn is_weight(&self, t: Tensor<'_>) -> bool {

@@ -29,8 +29,8 @@ pub const CASES: &[Case] = &[
         inputs: &[("x", &[4, 2, 3]), ("h", &[2, 3]), ("w", &[3, 3]), ("u", &[3]), ("c", &[2, 3])],
         loss: |g, t| {
             let (last, made) = g.scan(&[t["h"], t["c"]], &[t["x"]], false, |state, x| {
-                let h = state[0].matmul(t["w"]) + x[0] * t["u"];
-                let c = state[1] * state[0] + h;
+                let h = state[0].matmul(t["w"]) * 0.25 + x[0] * t["u"];
+                let c = state[1] * state[0] * 0.5 + h;
                 (vec![h, c], vec![h * c])
             });
             made[0].square().sum(&[], false) + (last[1] * last[0]).sum(&[], false)
