@@ -19,11 +19,17 @@ mod index;
 #[path = "kernels/layout.rs"]
 mod layout;
 #[allow(dead_code)]
+#[path = "kernels/loss.rs"]
+mod loss;
+#[allow(dead_code)]
 #[path = "kernels/matmul.rs"]
 mod matmul;
 #[allow(dead_code)]
 #[path = "kernels/norm.rs"]
 mod norm;
+#[allow(dead_code)]
+#[path = "kernels/optimizer.rs"]
+mod optimizer;
 #[allow(dead_code)]
 #[path = "kernels/pool.rs"]
 mod pool;
@@ -266,6 +272,8 @@ fn rows_plan_on_every_named_adapter_with_every_variant() {
         index::rows,
         resize::rows,
         random::rows,
+        loss::rows,
+        optimizer::rows,
     ];
     let (mut found, mut planned) = (vec![], BTreeSet::new());
     for row in families.iter().flat_map(|rows| rows()) {

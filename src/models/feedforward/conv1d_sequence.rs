@@ -33,7 +33,11 @@ pub static CONV1D_SEQUENCE: Model = Model {
     inputs: &["input (B, T, in_channels)"],
     outputs: &["logits (B, T, out_features) or (B, out_features)", "debug.hidden.0 (B, T, channels[0])"],
     build,
-    trains: Some(Trains { output: "logits", target: "target", losses: &["cross_entropy", "mse", "binary_cross_entropy_with_logits"] }),
+    trains: Some(Trains {
+        output: "logits",
+        target: "target",
+        losses: &["cross_entropy", "mse", "binary_cross_entropy_with_logits"],
+    }),
     ..Model::BASE
 };
 

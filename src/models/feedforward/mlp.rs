@@ -21,7 +21,25 @@ pub static MLP: Model = Model {
     inputs: &["input (B, in_features)", "dropout.{i} (B, hidden_sizes[i]), 0 or 1, optional, in training"],
     outputs: &["output (B, out_features)", "debug.hidden.0 (B, hidden_sizes[0])"],
     build,
-    trains: Some(Trains { output: "output", target: "target", losses: &["cross_entropy", "mse", "l1", "huber", "binary_cross_entropy_with_logits", "nll", "hinge", "multi_margin", "gaussian_nll", "kl_standard_normal", "kl_gaussians", "kl_divergence", "cosine_embedding"] }),
+    trains: Some(Trains {
+        output: "output",
+        target: "target",
+        losses: &[
+            "cross_entropy",
+            "mse",
+            "l1",
+            "huber",
+            "binary_cross_entropy_with_logits",
+            "nll",
+            "hinge",
+            "multi_margin",
+            "gaussian_nll",
+            "kl_standard_normal",
+            "kl_gaussians",
+            "kl_divergence",
+            "cosine_embedding",
+        ],
+    }),
     ..Model::BASE
 };
 

@@ -37,7 +37,11 @@ pub static AUTOENCODER: Model = Model {
             cfg.build(g, input);
         }
     },
-    trains: Some(Trains { output: "output", target: "input", losses: &["mse", "binary_cross_entropy_with_logits", "l1"] }),
+    trains: Some(Trains {
+        output: "output",
+        target: "input",
+        losses: &["mse", "binary_cross_entropy_with_logits", "l1"],
+    }),
     ..Model::BASE
 };
 
@@ -62,7 +66,11 @@ pub static DENOISING_AUTOENCODER: Model = Model {
     ],
     outputs: &["output (B, input_size)", "code (B, last of hidden_sizes)"],
     build: denoising_autoencoder,
-    trains: Some(Trains { output: "output", target: "input", losses: &["mse", "binary_cross_entropy_with_logits", "l1"] }),
+    trains: Some(Trains {
+        output: "output",
+        target: "input",
+        losses: &["mse", "binary_cross_entropy_with_logits", "l1"],
+    }),
     ..Model::BASE
 };
 
