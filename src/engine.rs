@@ -14,6 +14,7 @@ use crate::reference::{self, States};
 use crate::run::Runner;
 use crate::store::{Store, Weights};
 use crate::tensor::HostTensor;
+use crate::watch::expect_finite;
 
 /// Named tensors: the inputs of a run.
 pub type Tensors = BTreeMap<String, HostTensor>;
@@ -187,6 +188,26 @@ impl Session {
     /// Runs with `inputs` and returns every result. Unknown names are an error; missing ones too.
     pub fn run(&self, inputs: &Tensors) -> Result<Vec<(String, HostTensor)>> {
         self.run_for(inputs, |_| true)
+    }
+
+    /// As [`Session::run_for`], for a plan that does not reuse memory.
+    ///
+    /// # Errors
+    /// As [`Session::run`], and [`Error::NotFinite`] that names the first node with a result that is not finite
+    pub fn run_watched(&self, inputs: &Tensors, wanted: impl Fn(&str) -> bool) -> Result<Vec<(String, HostTensor)>> {
+        match self {
+            Session::Gpu(runner) => {
+                let results = self.run_for(inputs, wanted)?;
+                expect_finite(runner)?;
+                Ok(results)
+            }
+            Session::Reference(graph, weights, states) => {
+                let mut states = states.lock().unwrap_or_else(|e| e.into_inner());
+                let mut results = reference::run_watched(graph, weights, inputs, &mut states)?;
+                results.retain(|(name, _)| wanted(name));
+                Ok(results)
+            }
+        }
     }
 
     /// As [`Session::run`]; returns the results whose names are `wanted`.

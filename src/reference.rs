@@ -10,6 +10,7 @@ use crate::kernel::{Call, Operand, Ref, Spec};
 use crate::shape::{Dims, Layout};
 use crate::store::{Weights, room};
 use crate::tensor::{Data, HostTensor};
+use crate::watch::not_finite;
 
 /// What a reference run keeps for the next one.
 #[derive(Debug, Clone, Default)]
@@ -27,6 +28,29 @@ pub fn run(
     inputs: &BTreeMap<String, HostTensor>,
     states: &mut States,
 ) -> Result<Vec<(String, HostTensor)>> {
+    run_as(graph, weights, inputs, states, false)
+}
+
+/// As [`run`].
+///
+/// # Errors
+/// As [`run`], and [`Error::NotFinite`] that names the first node with a result that is not finite
+pub fn run_watched(
+    graph: &FixedGraph,
+    weights: &Weights,
+    inputs: &BTreeMap<String, HostTensor>,
+    states: &mut States,
+) -> Result<Vec<(String, HostTensor)>> {
+    run_as(graph, weights, inputs, states, true)
+}
+
+fn run_as(
+    graph: &FixedGraph,
+    weights: &Weights,
+    inputs: &BTreeMap<String, HostTensor>,
+    states: &mut States,
+    watch: bool,
+) -> Result<Vec<(String, HostTensor)>> {
     let input = |name: &str, spec: &Spec| {
         let tensor = inputs.get(name).ok_or_else(|| Error::tensor(name, "the input is missing"))?;
         if tensor.shape() != spec.shape || tensor.dtype() != spec.dtype {
@@ -35,7 +59,7 @@ pub fn run(
         }
         Ok(tensor.to_f64())
     };
-    let results = evaluate(graph, weights, &input, states)?;
+    let results = walk(graph, weights, &input, states, watch)?;
     let rounded = |(o, values): (&crate::graph::Output, Vec<f64>)| {
         let spec = &graph.values[o.value].spec;
         (o.name.clone(), HostTensor::from_f64(spec.dtype, &spec.shape, &values))
@@ -57,7 +81,17 @@ pub fn evaluate(
     inputs: InputValues<'_>,
     states: &mut States,
 ) -> Result<Vec<Vec<f64>>> {
-    let mut walk = Walk { graph, weights, inputs, states, values: HashMap::new(), readers: readers(graph) };
+    walk(graph, weights, inputs, states, false)
+}
+
+fn walk(
+    graph: &FixedGraph,
+    weights: &Weights,
+    inputs: InputValues<'_>,
+    states: &mut States,
+    watch: bool,
+) -> Result<Vec<Vec<f64>>> {
+    let mut walk = Walk { graph, weights, inputs, states, watch, values: HashMap::new(), readers: readers(graph) };
     let mut n = 0;
     while n < graph.nodes.len() {
         n = match graph.scans.iter().position(|s| s.body.start == n) {
@@ -95,6 +129,7 @@ struct Walk<'a> {
     weights: &'a Weights,
     inputs: InputValues<'a>,
     states: &'a mut States,
+    watch: bool,
     values: HashMap<ValueId, Vec<f64>>,
     readers: HashMap<ValueId, usize>,
 }
@@ -152,6 +187,14 @@ impl Walk<'_> {
             + node.call.outputs.iter().map(|o| o.len()).sum::<usize>();
         drop(room::<f64>(most, &node.label())?);
         let outputs = call_reference(&dense(&node.call), &inputs, Tol::GOLD);
+        for ((name, spec), values) in node.call.kernel.outputs.iter().zip(&node.call.outputs).zip(&outputs) {
+            if self.watch {
+                let rounded = HostTensor::from_f64(spec.dtype, &spec.shape, values);
+                if let Some(message) = not_finite(&node.label(), &node.at.to_string(), name, &rounded) {
+                    return Err(Error::NotFinite(message));
+                }
+            }
+        }
         self.keep(node, outputs);
         if self.graph.scan_of(n).is_none() {
             for v in node.inputs.iter().flatten() {

@@ -284,11 +284,10 @@ impl<'g> Building<'g, '_> {
         } else {
             None
         };
-        let hyper = g.input("optimizer/hyper", Dtype::F32, &[optimizer.hyper_len()]);
+        let hyper = g.input("optimizer/hyper", Dtype::F32, &[optimizer.hyper(1, 1.0, None).len()]);
         let ema = settings.ema.map(|_| g.input("ema/decay", Dtype::F32, &[2]));
         for (i, (weights, d)) in flat.into_iter().enumerate() {
-            let decay = optimizer.decay_table(&weights.iter().map(|w| w.shape()).collect::<Vec<_>>());
-            let decay = decay.map(|table| g.constant(HostTensor::f32(&[table.len()], table)));
+            let decay = decay_table(&optimizer, &weights).map(|table| g.constant(HostTensor::f32(&[table.len()], table)));
             let w = g.arena(&weights);
             let states = optimizer.states();
             let states = states.iter().map(|s| g.state(&state_name(self.role, s, i), Dtype::F32, &w.shape()));
@@ -302,6 +301,16 @@ impl<'g> Building<'g, '_> {
         }
         Ok(norm)
     }
+}
+
+/// The weight decay of each block of 64 elements of an arena of `weights`, if any of them decays.
+fn decay_table(optimizer: &Optimizer, weights: &[Tensor<'_>]) -> Option<Vec<f32>> {
+    let blocks = |w: &Tensor<'_>| {
+        let blocks = w.shape().iter().product::<usize>().div_ceil(ARENA_ALIGN);
+        vec![optimizer.decay(w.rank()) as f32; blocks]
+    };
+    let table: Vec<f32> = weights.iter().flat_map(blocks).collect();
+    table.iter().any(|d| *d != 0.0).then_some(table)
 }
 
 /// Weights with their gradients, in groups of at most [`ARENA`] elements.

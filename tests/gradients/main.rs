@@ -12,6 +12,7 @@ mod elementwise;
 mod fixture;
 mod index;
 mod judge;
+mod kinks;
 mod layout;
 mod loss;
 mod matmul;
@@ -108,5 +109,6 @@ fn main() {
         // 2·c·q: the slope where q is.
         if found == [vec![4.0, -12.0, 30.0]] { Ok(()) } else { Err(format!("d_x is {found:?}").into()) }
     }));
+    trials.extend(kinks::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }

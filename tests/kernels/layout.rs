@@ -4,12 +4,13 @@ use crate::row::Row;
 use handmill::kernels::layout::concat::CONCAT;
 use handmill::kernels::layout::copy::COPY;
 use handmill::kernels::layout::pad::PAD;
+use handmill::kernels::layout::pad_backward::PAD_BACKWARD;
 use handmill::kernels::layout::stop_gradient::{STOP_GRADIENT, STRAIGHT_THROUGH};
 use handmill::kernels::layout::view_backward::VIEW_BACKWARD;
 
 /// Every row.
 pub fn rows() -> Vec<Row> {
-    [copy(), concat(), pad(), view_backward(), gradient_marks()].into_iter().flatten().collect()
+    [copy(), concat(), pad(), pad_backward(), view_backward(), gradient_marks()].into_iter().flatten().collect()
 }
 
 fn copy() -> Vec<Row> {
@@ -109,6 +110,40 @@ fn pad() -> Vec<Row> {
         row("f32/8_axes", &[2, 1, 2, 3, 1, 2, 2, 2], &[1, 1, 0, 0, 1, 0, 0, 2, 0, 0, 1, 1, 0, 1, 0, 1], "constant"),
         Row::new(&PAD, "i32/3x5").ids(&[3, 5], 9).param("pads", [1, 1]),
     ]
+}
+
+fn pad_backward() -> Vec<Row> {
+    let row = |label: &str, shape: &[usize], axis: i64, (before, after): (i64, i64), mode: &str| {
+        let row = Row::new(&PAD_BACKWARD, &format!("{label}_{mode}")).f32(shape).param("axis", axis);
+        row.param("before", before).param("after", after).param("mode", mode)
+    };
+    // numpy: np.array([np.pad(e,(2,1),mode) for e in np.eye(3)]) @ np.arange(1.,7)
+    let golden = |mode: &str, values: [f64; 3]| {
+        let row = Row::new(&PAD_BACKWARD, &format!("f32/6/{mode}_golden")).list(&[6], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0]);
+        let row = row.param("axis", 0i64).param("before", 2i64).param("after", 1i64);
+        row.param("mode", mode).golden(0, &values, 0.0)
+    };
+    let mut rows = vec![
+        golden("constant", [3.0, 4.0, 5.0]),
+        golden("reflect", [3.0, 12.0, 6.0]),
+        golden("replicate", [6.0, 4.0, 11.0]),
+        golden("circular", [9.0, 5.0, 7.0]),
+        row("f32/9/one_element", &[9], 0, (4, 4), "replicate"),
+        row("f32/1/nothing", &[1], 0, (0, 0), "reflect"),
+        row("f32/10x3/as_far_as_it_reaches", &[10, 3], 0, (3, 3), "reflect"),
+        row("f32/15x3/once_round", &[15, 3], 0, (5, 5), "circular"),
+        row("f32/2x400x3/long", &[2, 400, 3], 1, (150, 200), "replicate"),
+        row("f32/3x7x5/turned", &[3, 5, 7], 1, (1, 2), "reflect").view(|d| d.transpose(1, 2)),
+        row("f32/9x3x5/repeated", &[5], 0, (2, 3), "circular").view(|d| d.broadcast_to(&[9, 3, 5])),
+    ];
+    for mode in ["constant", "reflect", "replicate", "circular"] {
+        for n in [63, 64, 65] {
+            rows.push(row(&format!("f32/2x{}", n + 3), &[2, n + 3], -1, (1, 2), mode));
+        }
+        rows.push(row("f32/2x3x9x7/rows", &[2, 3, 9, 7], 2, (3, 2), mode));
+        rows.push(row("f32/2x3x9x7/channels_last", &[2, 3, 9, 7], -1, (0, 2), mode));
+    }
+    rows
 }
 
 fn view_backward() -> Vec<Row> {
