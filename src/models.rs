@@ -14,6 +14,7 @@ use crate::kernel::Spec;
 use crate::programs::Program;
 use crate::store::Weights;
 use crate::tensor::Dtype;
+use crate::train::init::Init;
 use crate::weights::Checkpoint;
 
 pub mod attention;
@@ -53,6 +54,8 @@ pub struct Model {
     pub program: Option<Program>,
     /// How it is trained; `None` where it is not.
     pub trains: Option<Trains>,
+    /// What the model's paper says a weight begins with, by key and shape; `None` where it follows its layer.
+    pub init: fn(&str, &[usize]) -> Option<Init>,
     /// Shapes of the states `h_0`, and `c_0` if there is one, that truncated back-propagation hands from one batch of
     /// these shapes to the next; `None` where there are none.
     pub carries: Option<Carries>,
@@ -88,6 +91,7 @@ impl Model {
         check: |_, _| Ok(()),
         program: None,
         trains: None,
+        init: |_, _| None,
         carries: None,
     };
 

@@ -308,6 +308,11 @@ impl Data {
         }
     }
 
+    /// True if batches come as such from a file, which says all about them.
+    pub fn is_replay(&self) -> bool {
+        matches!(self.feed, Feed::Steps(_))
+    }
+
     /// Where batch `number` starts. The offset counts examples, or batches where they come as such.
     pub fn position(&self, number: u64) -> Position {
         let n = match &self.feed {

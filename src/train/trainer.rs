@@ -60,12 +60,7 @@ impl Trainer {
     pub fn new(task: Task, weights: Weights, engine: &Engine, how: How, shapes: &Shapes) -> Result<Trainer> {
         let mut keys: Vec<String> = weights.keys().map(str::to_owned).collect();
         keys.sort_unstable();
-        let roles = match (task.settings.loss, task.settings.accumulate) {
-            ("gan", _) => vec![Role::Discriminator, Role::Generator],
-            (_, 1) => vec![Role::Step],
-            _ => vec![Role::Micro, Role::Last],
-        };
-        let graphs = roles.into_iter().map(|role| task.graph(role, &shapes_for(role, shapes))).collect::<Result<Vec<_>>>()?;
+        let graphs = roles(&task).into_iter().map(|role| task.graph(role, &role.sees(shapes))).collect::<Result<Vec<_>>>()?;
         let executor = engine.executor(Arc::new(weights));
         graphs.iter().try_for_each(|built| executor.prepare(&built.graph))?;
         let options = Options { reuse: how.options.reuse && !how.watch_nan, ..how.options.clone() };
@@ -400,14 +395,13 @@ pub fn shapes_of(batch: &Tensors) -> Shapes {
     batch.iter().map(|(name, t)| (name.clone(), Spec::new(t.dtype(), t.shape()))).collect()
 }
 
-/// Of a GAN's batch, each network sees its own part.
-fn shapes_for(role: Role, shapes: &Shapes) -> Shapes {
-    let own = |name: &str| match role {
-        Role::Discriminator => name != "z_generator",
-        Role::Generator => name == "z_generator",
-        _ => true,
-    };
-    shapes.iter().filter(|(n, _)| own(n)).map(|(n, s)| (n.clone(), s.clone())).collect()
+/// What the graphs of a step do, in their order.
+pub(super) fn roles(task: &Task) -> Vec<Role> {
+    match (task.settings.loss, task.settings.accumulate) {
+        ("gan", _) => vec![Role::Discriminator, Role::Generator],
+        (_, 1) => vec![Role::Step],
+        _ => vec![Role::Micro, Role::Last],
+    }
 }
 
 /// Refuses a batch with values that cannot be trained on.

@@ -14,6 +14,7 @@ mod models;
 mod plan;
 mod run;
 mod target;
+mod train;
 mod verify;
 
 /// Hand-written WGSL kernels, run as fixed graphs and checked against a CPU reference.
@@ -34,6 +35,8 @@ enum Verb {
     Run(run::Args),
     /// Check a model node by node against the reference
     Verify(verify::Args),
+    /// Train a model folder on batches from a file, or on data
+    Train(train::Args),
     /// One kernel at a time
     #[command(subcommand)]
     Kernel(kernel::Verb),
@@ -48,6 +51,8 @@ pub enum Outcome {
     Done,
     /// A comparison with the reference failed.
     Differs,
+    /// It was told to stop, and saved what it had.
+    Interrupted,
 }
 
 fn main() -> ExitCode {
@@ -64,12 +69,14 @@ fn main() -> ExitCode {
         Verb::Models(args) => models::models(&args),
         Verb::Run(args) => run::run(&args),
         Verb::Verify(args) => verify::verify(&args),
+        Verb::Train(args) => train::train(&args),
         Verb::Kernel(verb) => kernel::kernel(&verb),
         Verb::Plan(args) => plan::plan(&args),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Differs) => ExitCode::from(3),
+        Ok(Outcome::Interrupted) => ExitCode::from(130),
         Err(e) => {
             notice(&e.to_string());
             ExitCode::FAILURE

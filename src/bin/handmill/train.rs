@@ -1,0 +1,115 @@
+//! `handmill train`
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use handmill::error::{Error, Result};
+use handmill::file::write_atomic;
+use handmill::models::Loaded;
+use handmill::train::checkpoint::fingerprint;
+use handmill::train::data::{Batches, Data};
+use handmill::train::run::{Ending, Options, Run};
+use handmill::train::settings::Settings;
+use handmill::train::step::Task;
+use handmill::train::trainer::How;
+
+use crate::target::ModelArgs;
+use crate::{Outcome, notice};
+
+/// Arguments of `handmill train`.
+#[derive(clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    /// How it is trained: loss, optimizer, steps, data (docs/training.md)
+    #[arg(long, value_name = "FILE")]
+    train: PathBuf,
+    /// The batches of every step, in place of the data that the settings name; safetensors
+    #[arg(long, value_name = "FILE")]
+    batches: Option<PathBuf>,
+    /// The folder of results: model.safetensors, losses.safetensors, loss.csv, loss.svg, checkpoints/
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Go on from a checkpoint: its file, or the folder of a run
+    #[arg(long, value_name = "PATH")]
+    resume: Option<PathBuf>,
+    /// Write the gradients of the first step, by weight; safetensors
+    #[arg(long, value_name = "FILE")]
+    gradients: Option<PathBuf>,
+    /// Name the first step and node that write a value that is not finite (slow)
+    #[arg(long)]
+    watch_nan: bool,
+}
+
+/// Set by Ctrl-C: the step that runs is finished and saved.
+static STOP: AtomicBool = AtomicBool::new(false);
+
+/// Trains a model.
+pub fn train(args: &Args) -> Result<Outcome> {
+    let loaded = Loaded::open(&args.model.model)?;
+    let settings = Settings::open(&args.train)?;
+    let settings = match args.model.random {
+        Some(seed) => Settings { seed, ..settings },
+        None => settings,
+    };
+    if args.out.canonicalize().is_ok_and(|out| args.model.model.canonicalize().is_ok_and(|model| out == model)) {
+        return Err(Error::file(&args.out, "is the model's own folder; write the results to another one"));
+    }
+    let data = match (&args.batches, &settings.data) {
+        (Some(path), _) => Data::of(Batches::open(path)?),
+        (None, Some(source)) => source.open(settings.seed)?,
+        (None, None) => {
+            return Err(Error::config(args.train.display().to_string(), "names no data; give --batches FILE, or the key data"));
+        }
+    };
+    let config = loaded.folder.config();
+    if let Some(vocabulary) = &data.vocabulary {
+        let size = config.usize("vocab_size", 0);
+        if size < vocabulary.len() {
+            let message = format!("is {size}, and the text has {} characters", vocabulary.len());
+            return Err(Error::config(format!("{}: vocab_size", config.place()), message));
+        }
+    }
+    // Without a checkpoint beside the configuration, weights are drawn.
+    let bare = !["model.safetensors", "model.safetensors.index.json", "diffusion_pytorch_model.safetensors"]
+        .iter()
+        .any(|name| args.model.model.join(name).exists());
+    let checkpoint = if bare { None } else { args.model.checkpoint(&loaded)? };
+    if checkpoint.is_none() {
+        notice(&format!("weights are drawn from seed {}", settings.seed));
+    }
+    let keys = checkpoint.as_ref().map(|c| c.tensors().iter().map(|t| t.name.clone()).collect());
+    let text = std::fs::read(args.model.model.join("config.json"));
+    let text = text.map_err(|e| Error::file(args.model.model.join("config.json"), format!("cannot be read: {e}")))?;
+    let options = Options {
+        how: How { options: args.model.options()?, limits: args.model.limits()?, watch_nan: args.watch_nan },
+        out: args.out.clone(),
+        resume: args.resume.clone(),
+        gradients: args.gradients.clone(),
+        config_fingerprint: fingerprint(&text),
+        stop: Some(&STOP),
+        verbose: true,
+    };
+    let engine = args.model.device.engine()?;
+    let task = Task { model: loaded.model, config, settings, keys };
+    let mut run = Run::new(task, data, checkpoint.as_ref(), &engine, options)?;
+    // A second Ctrl-C ends the process at once.
+    let handler = ctrlc::set_handler(|| {
+        if STOP.swap(true, Ordering::Relaxed) {
+            std::process::exit(130);
+        }
+        notice("finishing the step; once more to end at once");
+    });
+    handler.map_err(|e| Error::config("Ctrl-C", format!("cannot be caught: {e}")))?;
+    match run.finish()? {
+        Ending::Done => {
+            write_atomic(&args.out.join("config.json"), |out| out.write_all(&text))?;
+            notice(&format!("{} steps on {}, results in {}", run.trainer().done(), engine.name(), args.out.display()));
+            Ok(Outcome::Done)
+        }
+        Ending::Interrupted => {
+            notice(&format!("stopped after step {}; --resume {} goes on", run.trainer().done(), args.out.display()));
+            Ok(Outcome::Interrupted)
+        }
+    }
+}

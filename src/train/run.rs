@@ -1,0 +1,376 @@
+//! The loop: batches in, updates, validation, early stopping, checkpoints, and the files of a run.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::engine::{Engine, Tensors};
+use crate::error::{Error, Result};
+use crate::file::write_atomic;
+use crate::tensor::HostTensor;
+use crate::weights::{Checkpoint, save_tensors};
+
+use super::checkpoint::{Checkpoints, Identity, Meta, resume};
+use super::curve::Curve;
+use super::data::Data;
+use super::draws::{self, Draw, draws};
+use super::objective::Shapes;
+use super::progress::Progress;
+use super::settings::EarlyStopping;
+use super::start::Start;
+use super::step::Task;
+use super::trainer::{How, Trainer, shapes_of};
+
+/// Examples of a batch of validation.
+const JUDGED: usize = 256;
+
+/// Everything about a run but the model and its settings.
+pub struct Options<'a> {
+    /// How steps are planned.
+    pub how: How,
+    /// The folder of results.
+    pub out: PathBuf,
+    /// A checkpoint to go on from: a file, or the folder of a run.
+    pub resume: Option<PathBuf>,
+    /// Where the gradients of the first step go.
+    pub gradients: Option<PathBuf>,
+    /// Of `config.json`.
+    pub config_fingerprint: String,
+    /// Set from outside to end the run after the step that is running.
+    pub stop: Option<&'a AtomicBool>,
+    /// Tells how far it is.
+    pub verbose: bool,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// All steps are done, or it stopped early.
+    Done,
+    /// It was told to stop; a checkpoint goes on from here.
+    Interrupted,
+}
+
+/// What early stopping remembers.
+#[derive(Debug, Clone)]
+struct Best {
+    loss: f64,
+    step: u64,
+    waited: usize,
+    weights: Tensors,
+}
+
+/// A run in progress.
+pub struct Run<'a> {
+    trainer: Trainer,
+    data: Data,
+    start: Start,
+    draws: Vec<Draw>,
+    options: Options<'a>,
+    identity: Identity,
+    adapter: String,
+    curve: Curve,
+    best: Option<Best>,
+    stopped: bool,
+}
+
+/// A batch as a task takes it: what no loss uses of a labelled example is left out.
+fn taken(task: &Task, mut batch: Tensors, replay: bool) -> Tensors {
+    let unlabelled = matches!(task.settings.loss, "gan" | "vae" | "noise_prediction")
+        || task.model.trains.is_some_and(|t| t.target == "input");
+    if unlabelled && !replay {
+        batch.remove("target");
+    }
+    batch
+}
+
+impl<'a> Run<'a> {
+    /// Prepares the run of `task` over `data`, from the weights of `checkpoint` or drawn ones.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the settings, the data, the weights, the folder or the checkpoint to go on from
+    pub fn new(
+        task: Task,
+        mut data: Data,
+        checkpoint: Option<&Checkpoint>,
+        engine: &Engine,
+        options: Options<'a>,
+    ) -> Result<Run<'a>> {
+        let replay = data.is_replay();
+        let first = taken(&task, data.batch(0)?, replay);
+        let mut shapes: Shapes = shapes_of(&first);
+        let draws = draws(&task, &shapes);
+        let mut with = first;
+        draws::add(&mut with, &draws, task.settings.seed, 0);
+        shapes.extend(shapes_of(&with));
+        let start = match checkpoint {
+            Some(checkpoint) => Start::from(checkpoint, &task, &shapes)?,
+            None => Start::drawn(&task, &shapes)?,
+        };
+        std::fs::create_dir_all(&options.out).map_err(|e| Error::file(&options.out, format!("cannot be made: {e}")))?;
+        let identity = Identity {
+            seed: task.settings.seed,
+            train: task.settings.fingerprint().to_owned(),
+            config: options.config_fingerprint.clone(),
+            data: data.fingerprint(),
+        };
+        let trainer = Trainer::new(task, start.weights.clone(), engine, options.how.clone(), &shapes)?;
+        let adapter = engine.name().to_owned();
+        let mut run = Run {
+            trainer,
+            data,
+            start,
+            draws,
+            options,
+            identity,
+            adapter,
+            curve: Curve::default(),
+            best: None,
+            stopped: false,
+        };
+        run.say_notices();
+        if let Some(path) = run.options.resume.clone() {
+            run.resume(&path)?;
+        }
+        Ok(run)
+    }
+
+    /// The model in training.
+    pub fn trainer(&self) -> &Trainer {
+        &self.trainer
+    }
+
+    /// What was recorded.
+    pub fn curve(&self) -> &Curve {
+        &self.curve
+    }
+
+    fn say(&self, text: &str) {
+        if self.options.verbose {
+            eprintln!("handmill: {text}");
+        }
+    }
+
+    fn say_notices(&self) {
+        self.start.notices.iter().for_each(|n| self.say(n));
+        let (unused, stopped) = self.trainer.without_gradient();
+        if !unused.is_empty() {
+            self.say(&format!("{} weights have no gradient, as the loss does not use them: {}", unused.len(), unused.join(", ")));
+        }
+        if !stopped.is_empty() {
+            self.say(&format!("{} weights have no gradient, as the loss takes them as constants: {}", stopped.len(), stopped.join(", ")));
+        }
+        for totals in self.trainer.totals() {
+            let (n, bytes) = (totals.dispatches, totals.peak_bytes);
+            self.say(&format!("a step is {n} dispatches, {} at peak", crate::file::bytes(bytes)));
+        }
+    }
+
+    fn resume(&mut self, path: &Path) -> Result<()> {
+        let found = resume(path)?;
+        found.meta.identity.check(&found.path, &self.identity)?;
+        found.notices.iter().chain(&found.meta.notices(&self.adapter)).for_each(|n| self.say(n));
+        let named = |prefix: &str| -> Tensors {
+            let own = |(name, t): (&String, &HostTensor)| Some((name.strip_prefix(prefix)?.to_owned(), t.clone()));
+            found.tensors.iter().filter_map(own).collect()
+        };
+        self.trainer.resume(found.meta.step, &named("weights."), &named("states."))?;
+        self.curve = Curve::of(&found.tensors)?;
+        let number = |name: &str| found.meta.numbers.get(name).copied();
+        if let (Some(loss), Some(step), Some(waited)) = (number("best.loss"), number("best.step"), number("best.waited")) {
+            let weights = named("best.");
+            self.best = Some(Best { loss, step: step as u64, waited: waited as usize, weights });
+        }
+        self.stopped = number("stopped").is_some();
+        self.say(&format!("going on after step {} of {}", found.meta.step, found.path.display()));
+        Ok(())
+    }
+
+    fn batches(&mut self) -> Result<Vec<Tensors>> {
+        let n = self.trainer.batches_per_step() as u64;
+        let (step, seed) = (self.trainer.done(), self.trainer.task().settings.seed);
+        let replay = self.data.is_replay();
+        (step * n..(step + 1) * n)
+            .map(|number| {
+                let mut batch = taken(self.trainer.task(), self.data.batch(number)?, replay);
+                draws::add(&mut batch, &self.draws, seed, number);
+                Ok(batch)
+            })
+            .collect()
+    }
+
+    /// Runs to the end, or until it is told to stop; writes the files of the run.
+    ///
+    /// # Errors
+    /// Whatever goes wrong; the checkpoints so far stay
+    pub fn finish(&mut self) -> Result<Ending> {
+        let settings = &self.trainer.task().settings;
+        let (steps, log_every, every) = (settings.steps as u64, settings.log_every as u64, settings.checkpoint_every);
+        let mut progress =
+            self.options.verbose.then(|| Progress::new(self.trainer.done(), steps, log_every));
+        let mut saved = None;
+        while self.trainer.done() < steps && !self.stopped {
+            let recorded = self.step()?;
+            let done = self.trainer.done();
+            if let Some(progress) = &mut progress {
+                let values: Vec<_> = recorded.iter().map(|(n, v)| (n.as_str(), *v)).collect();
+                progress.step(done, &values);
+            }
+            if every.is_some_and(|n| done.is_multiple_of(n as u64)) {
+                self.checkpoint()?;
+                saved = Some(done);
+            }
+            if self.options.stop.is_some_and(|stop| stop.load(Ordering::Relaxed)) && done < steps {
+                progress.iter().for_each(Progress::finish);
+                if saved != Some(done) {
+                    self.checkpoint()?;
+                }
+                self.write_curve()?;
+                return Ok(Ending::Interrupted);
+            }
+        }
+        progress.iter().for_each(Progress::finish);
+        if every.is_some() && saved != Some(self.trainer.done()) {
+            self.checkpoint()?;
+        }
+        self.write()?;
+        Ok(Ending::Done)
+    }
+
+    /// One step with all that belongs to it; returns what it recorded, the loss first.
+    fn step(&mut self) -> Result<Vec<(String, f32)>> {
+        let (step, batches) = (self.trainer.done(), self.batches()?);
+        let recorded = match self.options.gradients.clone().filter(|_| step == 0) {
+            None => self.trainer.step(&batches)?,
+            Some(path) => {
+                let mut gradients = vec![];
+                let recorded = self.trainer.step_for(&batches, |key, d| gradients.push((key.to_owned(), d)))?;
+                save_tensors(&path, &gradients, true)?;
+                recorded
+            }
+        };
+        let mut values: Vec<(String, f32)> = recorded.into_iter().map(|(n, v)| (n, v as f32)).collect();
+        values.sort_by_key(|(name, _)| (name != "loss" && name != "d_loss", name != "g_loss"));
+        let settings = &self.trainer.task().settings;
+        let (every, stopping) = (settings.validate_every as u64, settings.early_stopping);
+        if self.data.validation.is_some() && (step + 1).is_multiple_of(every) {
+            let loss = self.validate()?;
+            values.push(("validation".into(), loss as f32));
+            if let Some(stopping) = stopping {
+                self.judge(step, loss, stopping)?;
+            }
+        }
+        for (name, value) in &values {
+            self.curve.push(step as u32, name, *value);
+        }
+        Ok(values)
+    }
+
+    /// The data loss of the validation examples, with the weights as they are.
+    ///
+    /// # Errors
+    /// What the device says
+    pub fn validate(&mut self) -> Result<f64> {
+        let Some(rows) = &self.data.validation else { return Ok(f64::NAN) };
+        let (seed, n, replay) = (self.trainer.task().settings.seed, rows.examples(), self.data.is_replay());
+        let size = if replay { n } else { JUDGED };
+        let mut batches = vec![];
+        for (number, first) in (0..n).step_by(size).enumerate() {
+            let part: Vec<usize> = (first..n.min(first + size)).collect();
+            let mut batch = taken(self.trainer.task(), rows.rows(&part)?, replay);
+            let shapes = shapes_of(&batch);
+            // The same draws every time, apart from those of the training.
+            draws::add(&mut batch, &draws(self.trainer.task(), &shapes), !seed, number as u64);
+            batches.push(batch);
+        }
+        self.trainer.validate(&batches)
+    }
+
+    fn judge(&mut self, step: u64, loss: f64, stopping: EarlyStopping) -> Result<()> {
+        let before = self.best.as_ref().map_or(f64::INFINITY, |b| b.loss);
+        if loss < before - stopping.min_delta {
+            let weights = if stopping.restore_best { self.trainer.weights()? } else { Tensors::new() };
+            self.best = Some(Best { loss, step, waited: 0, weights });
+            return Ok(());
+        }
+        let best = self.best.get_or_insert(Best { loss: before, step: 0, waited: 0, weights: Tensors::new() });
+        best.waited += 1;
+        self.stopped = best.waited >= stopping.patience;
+        Ok(())
+    }
+
+    /// Saves all that the next step depends on.
+    ///
+    /// # Errors
+    /// [`Error::File`] if it cannot be written; the checkpoints before stay
+    fn checkpoint(&self) -> Result<()> {
+        let step = self.trainer.done();
+        let number = step * self.trainer.batches_per_step() as u64;
+        let mut meta = Meta::new(step, self.data.position(number), self.identity.clone(), &self.adapter);
+        let mut tensors = self.curve.tensors();
+        let prefixed = |prefix: &str, all: Tensors| -> Tensors {
+            all.into_iter().map(|(name, t)| (format!("{prefix}{name}"), t)).collect()
+        };
+        tensors.extend(prefixed("weights.", self.trainer.weights()?));
+        tensors.extend(prefixed("states.", self.trainer.state()?));
+        if let Some(best) = &self.best {
+            tensors.extend(prefixed("best.", best.weights.clone()));
+            meta.numbers.insert("best.loss".into(), best.loss);
+            meta.numbers.insert("best.step".into(), best.step as f64);
+            meta.numbers.insert("best.waited".into(), best.waited as f64);
+        }
+        if self.stopped {
+            meta.numbers.insert("stopped".into(), 1.0);
+        }
+        let checkpoints = Checkpoints::new(&self.options.out, self.trainer.task().settings.keep);
+        let (_, notices) = checkpoints.save(&meta, &tensors)?;
+        notices.iter().for_each(|n| self.say(n));
+        Ok(())
+    }
+
+    /// The weights that the run results in: the best ones, where early stopping restores them.
+    ///
+    /// # Errors
+    /// What the device says
+    pub fn result(&self) -> Result<Tensors> {
+        match &self.best {
+            Some(best) if !best.weights.is_empty() => Ok(best.weights.clone()),
+            _ => self.trainer.weights(),
+        }
+    }
+
+    /// Writes `model.safetensors`, the average of the weights if there is one, and the curve.
+    ///
+    /// # Errors
+    /// [`Error::File`] if a file cannot be written
+    fn write(&self) -> Result<()> {
+        let counts = self.trainer.batch_norms();
+        let file = |weights: &Tensors| -> Result<Vec<(String, HostTensor)>> {
+            Ok(self.start.file(weights, &counts)?.into_iter().collect())
+        };
+        save_tensors(self.options.out.join("model.safetensors"), &file(&self.result()?)?, true)?;
+        if let Some(average) = self.trainer.averaged()? {
+            save_tensors(self.options.out.join("model_ema.safetensors"), &file(&average)?, true)?;
+        }
+        if let Some(vocabulary) = &self.data.vocabulary {
+            vocabulary.save(&self.options.out.join("vocab.json"))?;
+        }
+        if let Some(fitted) = &self.data.fitted {
+            let text = serde_json::to_string_pretty(fitted).unwrap_or_default();
+            write_atomic(&self.options.out.join("normalize.json"), |out| writeln!(out, "{text}"))?;
+        }
+        self.write_curve()
+    }
+
+    fn write_curve(&self) -> Result<()> {
+        let mut losses = self.curve.losses();
+        if let (Some(_), Some(best)) = (self.trainer.task().settings.early_stopping, &self.best) {
+            let whole = |n: u64| HostTensor::i32(&[1], vec![n as i32]);
+            losses.insert("stopped_step".into(), whole(self.trainer.done().saturating_sub(1)));
+            losses.insert("best_step".into(), whole(best.step));
+        }
+        let losses: Vec<_> = losses.into_iter().collect();
+        save_tensors(self.options.out.join("losses.safetensors"), &losses, true)?;
+        self.curve.write_csv(&self.options.out.join("loss.csv"))?;
+        self.curve.write_svg(&self.options.out.join("loss.svg"), &["loss", "validation", "d_loss", "g_loss"])
+    }
+}
