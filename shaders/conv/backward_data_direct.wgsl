@@ -8,6 +8,8 @@
 //           workgroup one block of channels and one phase, so that its lanes share all weights and skip the same taps
 // Numerics  f32 sums in the order u, v, o
 // Cost      reads 1/(4·QUADS) float of d_y a product; 2·B·O·OH·OW·(C/G)·KH·KW flops
+// Tried     reading d_y in vectors of four at stride 1, as conv2d_vec4 reads x: 4.8 and 6.0 GFLOP/s where this has 5.8
+//           and 5.9 (rows 1x64x56x56/64x3x3 and 8x16x28x28/16x3x3 of benches/kernels.rs, llvmpipe, November 2026)
 
 // @import lib/grid
 // @import lib/conv_backward_data

@@ -6,8 +6,8 @@ use crate::adapter::{Adapter, AdapterKind};
 use crate::backward::Adjoint;
 use crate::graph::Tensor;
 use crate::kernel::{
-    Backward, Call, Default as Preset, Epilogue, Fusion, Grid, Kernel, Param, Port, Scalars, Scratch, Spec, Step, Value, Variant,
-    Work,
+    Backward, Call, Default as Preset, Epilogue, Fusion, Grid, Kernel, Param, Port, Scalars, Scratch, Spec, Step,
+    Value, Variant, Work,
 };
 use crate::kernels::matmul::epilogue;
 use crate::shape::Dims;
@@ -246,8 +246,7 @@ pub(super) fn windows(
 ) -> Result<[usize; 2], String> {
     let along = |a: usize| {
         let window = dilation[a] * kernel[a].saturating_sub(1) + 1;
-        let reach =
-            padded[a].checked_sub(window).ok_or(format!("a window of {window} does not fit {}", padded[a]))?;
+        let reach = padded[a].checked_sub(window).ok_or(format!("a window of {window} does not fit {}", padded[a]))?;
         Ok::<usize, String>(reach / stride[a] + 1)
     };
     Ok([along(0)?, along(1)?])
