@@ -13,10 +13,11 @@ pub fn rows() -> Vec<Gradient> {
     [max_pool2d(), avg_pool2d(), adaptive_avg_pool2d(), stochastic_pool2d()].into_iter().flatten().collect()
 }
 
-/// Different values in an order that looks random: the largest of a window stays so when one moves a little.
+/// Different values, none of them 0, in an order that looks random: the largest of a window stays so when one moves a
+/// little.
 fn apart(shape: &[usize]) -> HostTensor {
     let n: usize = shape.iter().product();
-    HostTensor::f32(shape, (0..n).map(|i| (i * 37 % n) as f32 / n as f32 - 0.5).collect())
+    HostTensor::f32(shape, (0..n).map(|i| ((i * 37 % n) as f32 + 0.5) / n as f32 - 0.5).collect())
 }
 
 fn max_pool2d() -> Vec<Gradient> {
