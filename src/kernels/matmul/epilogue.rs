@@ -1,7 +1,9 @@
 //! What matmul and the convolutions do to their result before they write it:
 //! `y = activation_out(activation(scale · acc + b) + residual)`.
 
+use crate::backward::Adjoint;
 use crate::check::{U, ulp};
+use crate::graph::Tensor;
 use crate::kernel::{Call, Default, Epilogue, Param, Ref, Scalars};
 use crate::kernels::elementwise::activation;
 use crate::shape::Dims;
@@ -91,4 +93,27 @@ pub fn bound(r: &Ref, e: &Epilogue, acc: &[f64], s: &[f64], k: usize, inner: usi
         activation::bound(last, v, activation::apply(last, v), t, error)
     };
     (0..acc.len()).map(one).collect()
+}
+
+/// What an epilogue passes on of the gradient of its result.
+pub struct Gradient<'g> {
+    /// Of `scale · acc + b`.
+    pub sum: Tensor<'g>,
+    /// Of the bias, if it is asked for.
+    pub bias: Option<Tensor<'g>>,
+    /// Of the residual, if it is asked for.
+    pub residual: Option<Tensor<'g>>,
+}
+
+/// The gradients behind the epilogue of `n`; `None` where an activation keeps them from being known.
+pub fn backward<'g>(n: &Adjoint<'_, 'g>, e: &Epilogue) -> Option<Gradient<'g>> {
+    if n.text("activation") != "none" || n.text("activation_out") != "none" {
+        return None;
+    }
+    let d = n.d(0);
+    let along = d.rank() - e.bias_axis_from_end;
+    let others: Vec<i64> = (0..d.rank()).filter(|&axis| axis != along).map(|axis| axis as i64).collect();
+    let bias = e.bias.and_then(|b| n.wanted(b, || d.sum(&others, false)));
+    let residual = e.residual.and_then(|r| n.wanted(r, || d));
+    Some(Gradient { sum: d, bias, residual })
 }

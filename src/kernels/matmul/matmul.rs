@@ -1,16 +1,18 @@
 //! Products of matrices. Shaders: shaders/matmul/*.wgsl
 
 use super::epilogue;
+use super::matmul_backward::backward;
 use crate::adapter::{Adapter, AdapterKind};
 use crate::graph::Tensor;
 use crate::kernel::{
-    Call, Epilogue, Fusion, Grid, Kernel, Part, Port, Ref, RowSplit, Scalars, Spec, Step, Variant, Work,
+    Backward, Call, Epilogue, Fusion, Grid, Kernel, Part, Port, Ref, RowSplit, Scalars, Spec, Step, Steps, Variant,
+    Work,
 };
 use crate::shape::{Dims, Layout, broadcast};
 use crate::tensor::Dtype;
 
-const A: usize = 0;
-const W: usize = 1;
+pub(super) const A: usize = 0;
+pub(super) const W: usize = 1;
 const B: usize = 2;
 const RESIDUAL: usize = 3;
 
@@ -21,7 +23,7 @@ const TILE: usize = 64;
 /// Rows a workgroup of `matvec` makes.
 const FEW: usize = 4;
 
-const EPILOGUE: Epilogue =
+pub(super) const EPILOGUE: Epilogue =
     Epilogue { bias: Some(B), bias_axis_from_end: 1, residual: Some(RESIDUAL), scale: true, fold: None };
 
 /// Products of matrices, with bias, activation and residual.
@@ -47,6 +49,8 @@ pub static MATMUL: Kernel = Kernel {
         let sizes = product(r, f64::abs);
         vec![epilogue::bound(r, &EPILOGUE, &product(r, |v| v), &sizes, r.shape(A)[r.shape(A).len() - 1], 1)]
     },
+    backward: Backward::Rule(backward),
+    steps: Steps::Leading { fixed: W },
     fusion: Fusion { epilogue: Some(EPILOGUE), ..Fusion::NONE },
     row_split: Some(RowSplit { port: W, axis: 1 }),
     ..Kernel::BASE
