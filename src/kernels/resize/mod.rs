@@ -99,10 +99,8 @@ fn scalars_back(c: &Call) -> Scalars {
 /// The first and last output that read a row or column.
 const RANGE: Scratch = Scratch { name: "range", spec: |c| Spec::u32(&[c.out(0)[2] + c.out(0)[3], 2]) };
 /// What the outputs of each row give to the columns.
-const COLUMNS: Scratch = Scratch {
-    name: "columns",
-    spec: |c| Spec::f32(&[c.shape(0)[0] * c.shape(0)[1], c.shape(0)[2], c.out(0)[3]]),
-};
+const COLUMNS: Scratch =
+    Scratch { name: "columns", spec: |c| Spec::f32(&[c.shape(0)[0] * c.shape(0)[1], c.shape(0)[2], c.out(0)[3]]) };
 
 /// A step that finds the ranges.
 const fn ranges(entry: &'static str) -> Dispatch {

@@ -55,12 +55,7 @@ impl<'g> Tensor<'g> {
     /// # Source
     /// the adjoint of PyTorch `F.interpolate(mode='nearest')`
     #[track_caller]
-    pub fn resize_nearest_backward(
-        self,
-        rows: Tensor<'g>,
-        columns: Tensor<'g>,
-        input_size: [usize; 2],
-    ) -> Tensor<'g> {
+    pub fn resize_nearest_backward(self, rows: Tensor<'g>, columns: Tensor<'g>, input_size: [usize; 2]) -> Tensor<'g> {
         let inputs = [Some(self), Some(rows), Some(columns)];
         self.graph().dispatch(&RESIZE_NEAREST_BACKWARD, &inputs, &[("input_size", input_size.into())])[0]
     }
