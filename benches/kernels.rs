@@ -11,6 +11,8 @@ use handmill::check::{self, Case, POISON};
 use handmill::device::{Device, Select};
 use handmill::kernels::attention::attention::ATTENTION;
 use handmill::kernels::conv::conv2d::CONV2D;
+use handmill::kernels::conv::conv2d_backward_data::CONV2D_BACKWARD_DATA;
+use handmill::kernels::conv::conv2d_backward_weight::CONV2D_BACKWARD_WEIGHT;
 use handmill::kernels::elementwise::binary::ADD;
 use handmill::kernels::elementwise::unary_backward::GELU_BACKWARD;
 use handmill::kernels::matmul::matmul::MATMUL;
@@ -43,6 +45,11 @@ fn cases() -> BTreeMap<&'static str, Case> {
         ("matmul/f32/512x512x512", case(&MATMUL, &[&[512, 512], &[512, 512]])),
         ("matmul/f32/1x2048x2048", case(&MATMUL, &[&[1, 2048], &[2048, 2048]])),
         ("conv2d/f32/1x64x56x56/64x3x3", case(&CONV2D, &[&[1, 64, 56, 56], &[64, 64, 3, 3]]).padded()),
+        ("conv2d/f32/8x16x28x28/16x3x3", case(&CONV2D, &[&[8, 16, 28, 28], &[16, 16, 3, 3]]).padded()),
+        ("conv2d_backward_data/f32/1x64x56x56/64x3x3", backward_data([1, 64, 56, 56])),
+        ("conv2d_backward_data/f32/8x16x28x28/16x3x3", backward_data([8, 16, 28, 28])),
+        ("conv2d_backward_weight/f32/1x64x56x56/64x3x3", backward_weight([1, 64, 56, 56])),
+        ("conv2d_backward_weight/f32/8x16x28x28/16x3x3", backward_weight([8, 16, 28, 28])),
         ("attention/f32/1x8x256x64", case(&ATTENTION, &[&[1, 8, 256, 64][..]; 3])),
         ("softmax/f32/1024x1024", case(&SOFTMAX, &[&[1024, 1024]])),
         ("softmax_backward/f32/1024x256", case(&SOFTMAX_BACKWARD, &[&[1024, 256][..]; 2])),
@@ -51,6 +58,14 @@ fn cases() -> BTreeMap<&'static str, Case> {
         ("layer_norm/f32/1024x768", case(&LAYER_NORM, &[&[1024, 768], &[768], &[768]])),
         ("add/f32/4096x1024", case(&ADD, &[&[4096, 1024], &[4096, 1024]])),
     ])
+}
+
+fn backward_data([b, c, h, w]: [usize; 4]) -> Case {
+    case(&CONV2D_BACKWARD_DATA, &[&[b, c, h, w], &[c, c, 3, 3]]).padded().param("input_size", [h, w])
+}
+
+fn backward_weight(x: [usize; 4]) -> Case {
+    case(&CONV2D_BACKWARD_WEIGHT, &[&x, &x]).padded().param("kernel", [3usize, 3])
 }
 
 /// A convolution of kernel size 3 that keeps the size of the image.

@@ -40,6 +40,16 @@ impl Window {
         };
         x.par_chunks(per_image).enumerate().flat_map_iter(per_plane).collect()
     }
+
+    /// Planes of the image to which `one(plane's index, window (oi, oj), plane)` adds for each of `windows` windows.
+    fn back(&self, one: impl Fn(usize, usize, usize, &mut [f64]) + Sync, windows: usize) -> Vec<f64> {
+        let per_plane = self.out[0] * self.out[1];
+        let mut d_x = vec![0.0; windows / per_plane * self.image[0] * self.image[1]];
+        d_x.par_chunks_mut(self.image[0] * self.image[1]).enumerate().for_each(|(plane, d_x)| {
+            (0..per_plane).for_each(|o| one(plane, o / self.out[1], o % self.out[1], d_x));
+        });
+        d_x
+    }
 }
 
 /// The largest element of every window and its flat index in the plane (the lowest of equals).
@@ -116,6 +126,66 @@ pub fn stochastic_pool2d(x: &[f64], u: Option<&[f64]>, window: &Window) -> (Vec<
         .unzip()
 }
 
+/// Gradient of [`max_pool2d`]: the gradient of every window, added where `index` says its maximum is.
+pub fn max_pool2d_backward(d_y: &[f64], index: &[f64], window: &Window) -> Vec<f64> {
+    window.back(
+        |plane, oi, oj, d_x| {
+            let at = (plane * window.out[0] + oi) * window.out[1] + oj;
+            d_x[index[at] as usize] += d_y[at];
+        },
+        d_y.len(),
+    )
+}
+
+/// Gradient of [`avg_pool2d`]: the gradient of every window over its divisor, added to each of its elements.
+pub fn avg_pool2d_backward(d_y: &[f64], window: &Window, count_include_pad: bool) -> Vec<f64> {
+    window.back(
+        |plane, oi, oj, d_x| {
+            let elements = window.elements(oi, oj);
+            let inside = |a: usize, o: usize| {
+                let (start, end) = (o * window.stride[a], window.image[a] + 2 * window.padding[a]);
+                (start + window.kernel[a]).min(end) - start
+            };
+            let count = if count_include_pad { inside(0, oi) * inside(1, oj) } else { elements.len() };
+            let share = d_y[(plane * window.out[0] + oi) * window.out[1] + oj] / count as f64;
+            elements.iter().for_each(|&i| d_x[i] += share);
+        },
+        d_y.len(),
+    )
+}
+
+/// Gradient of [`adaptive_avg_pool2d`]: the gradient of every window over its elements, added to each of them.
+pub fn adaptive_avg_pool2d_backward(d_y: &[f64], image: [usize; 2], out: [usize; 2]) -> Vec<f64> {
+    let range = |a: usize, i: usize| i * image[a] / out[a]..((i + 1) * image[a]).div_ceil(out[a]);
+    let per_plane = |d_y: &[f64]| -> Vec<f64> {
+        let mut d_x = vec![0.0; image[0] * image[1]];
+        for (o, d) in d_y.iter().enumerate() {
+            let (rows, columns) = (range(0, o / out[1]), range(1, o % out[1]));
+            let share = d / (rows.len() * columns.len()) as f64;
+            rows.for_each(|i| columns.clone().for_each(|j| d_x[i * image[1] + j] += share));
+        }
+        d_x
+    };
+    d_y.par_chunks(out[0] * out[1]).flat_map_iter(per_plane).collect()
+}
+
+/// Gradient of [`stochastic_pool2d`] without `u`, whose result is `y = Σ a² / S` with `a = max(x, 0)` and `S = Σ a`:
+/// `∂y/∂a = (2a − y) / S` where `x` is above 0.
+pub fn stochastic_pool2d_backward(x: &[f64], y: &[f64], d_y: &[f64], window: &Window) -> Vec<f64> {
+    window.back(
+        |plane, oi, oj, d_x| {
+            let x = &x[plane * window.image[0] * window.image[1]..];
+            let at = (plane * window.out[0] + oi) * window.out[1] + oj;
+            let elements = window.elements(oi, oj);
+            let sum: f64 = elements.iter().map(|&i| x[i].max(0.0)).sum();
+            for &i in elements.iter().filter(|&&i| x[i] > 0.0) {
+                d_x[i] += d_y[at] * (2.0 * x[i] - y[at]) / sum;
+            }
+        },
+        d_y.len(),
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -149,6 +219,20 @@ mod tests {
     fn average_of_a_window_cut_off() {
         let w = Window { kernel: [1, 2], ..window([1, 3], [1, 2], 1, 2, 0) };
         assert_eq!(avg_pool2d(&[1.0, 2.0, 3.0], &w, true), [1.5, 3.0]);
+    }
+
+    // By hand: windows of two, one apart, of 1 5 2; gradients 1 and 2.
+    #[test]
+    fn gradients_of_two_windows() {
+        let w = Window { kernel: [1, 2], ..window([1, 3], [1, 2], 1, 1, 0) };
+        assert_eq!(max_pool2d_backward(&[1.0, 2.0], &[1.0, 1.0], &w), [0.0, 3.0, 0.0]);
+        assert_eq!(avg_pool2d_backward(&[1.0, 2.0], &w, true), [0.5, 1.5, 1.0]);
+        assert_eq!(adaptive_avg_pool2d_backward(&[1.0, 2.0], [1, 3], [1, 2]), [0.5, 1.5, 1.0]);
+        // y is (1 + 25)/6 and (25 + 4)/7.
+        let y = [26.0 / 6.0, 29.0 / 7.0];
+        let d_x = stochastic_pool2d_backward(&[1.0, 5.0, 2.0], &y, &[1.0, 2.0], &w);
+        let expected = [-14.0 / 36.0, 34.0 / 36.0 + 82.0 / 49.0, -2.0 / 49.0];
+        d_x.iter().zip(expected).for_each(|(d, e)| assert!((d - e).abs() < 1e-12, "{d} {e}"));
     }
 
     #[test]

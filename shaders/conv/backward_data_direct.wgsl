@@ -8,6 +8,8 @@
 //           workgroup one block of channels and one phase, so that its lanes share all weights and skip the same taps
 // Numerics  f32 sums in the order u, v, o
 // Cost      reads 1/(4·QUADS) float of d_y a product; 2·B·O·OH·OW·(C/G)·KH·KW flops
+// Tried     reading d_y in vectors of four at stride 1, as conv2d_vec4 reads x: 4.8 and 6.0 GFLOP/s where this has 5.8
+//           and 5.9 (rows 1x64x56x56/64x3x3 and 8x16x28x28/16x3x3 of benches/kernels.rs, llvmpipe, November 2026)
 
 // @import lib/grid
 // @import lib/conv_backward_data
@@ -99,9 +101,9 @@ fn conv2d_backward_data_direct(
             let j = vec4<i32>(i32(column) + windows_back(at_w, v * params.dilation_w, params.stride_w))
                 + vec4<i32>(0, 1, 2, 3);
             let here = (j >= vec4<i32>()) & (j < vec4<i32>(i32(params.ow))) & vec4<bool>(known);
-            var read_at = first + select(vec4<u32>(), line + vec4<u32>(j), here);
+            var seen = first + select(vec4<u32>(), line + vec4<u32>(j), here);
             for (var o = 0u; o < outer; o++) {
-                let p = select(vec4<f32>(), vec4<f32>(d_y[read_at.x], d_y[read_at.y], d_y[read_at.z], d_y[read_at.w]), here);
+                let p = select(vec4<f32>(), vec4<f32>(d_y[seen.x], d_y[seen.y], d_y[seen.z], d_y[seen.w]), here);
                 // @unroll
                 for (var m = 0u; m < 4u; m++) {
                     if (m < QUADS) {
@@ -111,7 +113,7 @@ fn conv2d_backward_data_direct(
                     }
                 }
                 tap += QUADS;
-                read_at += vec4<u32>(plane);
+                seen += vec4<u32>(plane);
             }
         }
     }

@@ -1,7 +1,7 @@
 // conv2d_backward_weight_direct — conv2d_backward_weight for CPU adapters: no workgroup memory, no barrier.
 //
-//   part[s,o,c,u,v] = Σ_p d_y[b,o,i,j] · x[b, g·C/G + c, i·stride + u·dilation − top, …]   p = (b·OH + i)·OW + j in part s
-//   d_w[o,c,u,v]    = Σ_s part[s,o,c,u,v]
+//   part[s,o,c,u,v] = Σ_p d_y[b,o,i,j] · x[b, g·C/G + c, i·stride + u·dilation − top, …]
+//   d_w[o,c,u,v]    = Σ_s part[s,o,c,u,v]          p = (b·OH + i)·OW + j in part s, g the group of o
 //
 // Shapes    x (B,C,H,W)  d_y (B,O,OH,OW)  →  d_w (O,C/G,KH,KW)
 // Grid      a lane owns 4·QUADS channels of d_y × one tap of 4 channels of x; a workgroup one block of channels of d_y
@@ -62,17 +62,17 @@ fn conv2d_backward_weight_direct_parts(
         let known = inside(row, params.top, params.h);
         let line = image * params.c * size + select(0u, (row - min(row, params.top)) * params.w_in, known);
         var q = column * params.stride_w + v;
-        var read_at = (image * params.o + o) * plane + p % plane;
+        var seen = (image * params.o + o) * plane + p % plane;
         for (; p < stop; p++) {
             let here = known && inside(q, params.left, params.w_in);
             let i = of_x + vec4<u32>(line + select(0u, q - min(q, params.left), here));
             let n = select(vec4<f32>(), vec4<f32>(x[i.x], x[i.y], x[i.z], x[i.w]), vec4<bool>(here));
             // @unroll
             for (var m = 0u; m < 16u; m++) {
-                if (m < 4u * QUADS) { acc[m] += d_y[read_at + min(m, outer - 1u - channel) * plane] * n; }
+                if (m < 4u * QUADS) { acc[m] += d_y[seen + min(m, outer - 1u - channel) * plane] * n; }
             }
             q += params.stride_w;
-            read_at++;
+            seen++;
         }
     }
     let out = ((s * params.o + o) * inner + c) * window + tap % window;

@@ -48,9 +48,9 @@ fn conv2d_backward_data(
             let j = windows_back(column, v * params.dilation_w, params.stride_w);
             let known = reaches(column, v * params.dilation_w, params.stride_w);
             if (!known || j < 0 || j >= i32(params.ow)) { continue; }
-            let read_at = (image * params.o + first) * plane + u32(i) * params.ow + u32(j);
+            let seen = (image * params.o + first) * plane + u32(i) * params.ow + u32(j);
             let tap = first * terms + (channel % inner * params.kh + u) * params.kw + v;
-            for (var o = 0u; o < outer; o++) { acc += d_y[read_at + o * plane] * weight(tap + o * terms); }
+            for (var o = 0u; o < outer; o++) { acc += d_y[seen + o * plane] * weight(tap + o * terms); }
         }
     }
     d_x[at] = acc;

@@ -1,7 +1,7 @@
 // conv2d_backward_weight — the gradient of conv2d with respect to its weights.
 //
-//   part[s,o,c,u,v] = Σ_p d_y[b,o,i,j] · x[b, g·C/G + c, i·stride + u·dilation − top, …]   p = (b·OH + i)·OW + j in part s
-//   d_w[o,c,u,v]    = Σ_s part[s,o,c,u,v]                                                   g the group of o
+//   part[s,o,c,u,v] = Σ_p d_y[b,o,i,j] · x[b, g·C/G + c, i·stride + u·dilation − top, …]
+//   d_w[o,c,u,v]    = Σ_s part[s,o,c,u,v]          p = (b·OH + i)·OW + j in part s, g the group of o
 //
 // Pixels are shared out to PARTS parts of CHUNK, so that few weights under large images still fill a device.
 //

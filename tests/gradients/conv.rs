@@ -4,6 +4,7 @@ use super::judge::Gradient;
 use super::row::Row;
 use handmill::kernels::conv::conv_transpose2d::CONV_TRANSPOSE2D;
 use handmill::kernels::conv::conv2d::CONV2D;
+use handmill::kernels::elementwise::activation;
 
 /// Every row.
 pub fn rows() -> Vec<Gradient> {
@@ -14,7 +15,8 @@ pub fn rows() -> Vec<Gradient> {
 
 fn conv2d() -> Vec<Gradient> {
     let row = |label: &str, x: &[usize], w: &[usize]| Row::new(&CONV2D, label).f32(x).f32(w);
-    vec![
+    let mut all = epilogues();
+    all.extend([
         Gradient::of(row("f32/1x1x1x1/one", &[1, 1, 1, 1], &[1, 1, 1, 1])),
         Gradient::of(row("f32/2x2x5x4/3x3/bias", &[2, 2, 5, 4], &[3, 2, 3, 3]).f32(&[3]).param("padding", [1usize; 4])),
         Gradient::of(
@@ -43,7 +45,23 @@ fn conv2d() -> Vec<Gradient> {
         Gradient::of(row("f32/1x2x4x4/constant_w", &[1, 2, 4, 4], &[2, 2, 3, 3])).constant(1),
         Gradient::of(row("f32/1x2x4x4/constant_x", &[1, 2, 4, 4], &[2, 2, 3, 3])).constant(0),
         Gradient::of(Row::new(&CONV2D, "f16/1x2x4x4/f16_w").f32(&[1, 2, 4, 4]).f16(&[2, 2, 3, 3])).constant(1),
-    ]
+    ]);
+    all
+}
+
+/// Every activation in both places, at sums that are far from the kinks of those that have one.
+fn epilogues() -> Vec<Gradient> {
+    let names = &activation::NAMES;
+    let row = |i: usize, residual: bool| {
+        let (first, last) = (names[i], names[(i + 5) % names.len()]);
+        let row = Row::new(&CONV2D, &format!("f32/1x2x3x4/{first}_{last}{}", if residual { "_residual" } else { "" }))
+            .range(&[1, 2, 3, 4], 0.1, 0.5)
+            .range(&[2, 2, 2, 2], 0.1, 0.5)
+            .list(&[2], &[0.25, 0.125]);
+        let row = if residual { row.range(&[1, 2, 2, 3], 0.5, 0.75) } else { row };
+        Gradient::of(row.param("activation", first).param("activation_out", last).param("scale", 0.75))
+    };
+    (0..names.len()).map(|i| row(i, i % 2 == 0)).collect()
 }
 
 fn conv_transpose2d() -> Vec<Gradient> {

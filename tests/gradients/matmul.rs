@@ -33,6 +33,12 @@ pub fn rows() -> Vec<Gradient> {
             .view(|t| t.heads(3).transpose(-1, -2)),
         Row::new(&MATMUL, "f32/3x4x5/stepped").f32(&[3, 8]).view(|t| t.slice_step(1, 1, 4, 2)).f32(&[4, 5]),
         Row::new(&MATMUL, "f32/5x3x4/row_repeated").f32(&[1, 3]).view(|t| t.broadcast_to(&[5, 3])).f32(&[3, 4]),
+        row("f32/2x3x4/activations", &[2, 3], &[3, 4])
+            .f32(&[4])
+            .f32(&[2, 4])
+            .param("activation", "silu")
+            .param("activation_out", "tanh")
+            .param("scale", 0.5),
         row("f32/b2/3x4x5/bias", &[2, 3, 4], &[4, 5]).f32(&[5]),
         row("f32/b2/3x4x5/residual", &[2, 3, 4], &[4, 5]).none().f32(&[2, 3, 5]),
         row("f32/b2/3x4x5/scale", &[2, 3, 4], &[4, 5]).f32(&[5]).f32(&[2, 3, 5]).param("scale", -0.375),

@@ -5,8 +5,11 @@ use crate::row::Row;
 use handmill::kernel::Kernel;
 use handmill::kernels::resize::Target;
 use handmill::kernels::resize::resize_bicubic::RESIZE_BICUBIC;
+use handmill::kernels::resize::resize_bicubic_backward::RESIZE_BICUBIC_BACKWARD;
 use handmill::kernels::resize::resize_bilinear::RESIZE_BILINEAR;
+use handmill::kernels::resize::resize_bilinear_backward::RESIZE_BILINEAR_BACKWARD;
 use handmill::kernels::resize::resize_nearest::RESIZE_NEAREST;
+use handmill::kernels::resize::resize_nearest_backward::RESIZE_NEAREST_BACKWARD;
 use handmill::kernels::resize::table::Step;
 use handmill::tensor::{Dtype, HostTensor};
 
@@ -23,6 +26,7 @@ pub fn rows() -> Vec<Row> {
             .list_ids(&[0, 1, 1])
             .list_ids(&[1, 0, 1]),
     ]);
+    rows.extend(gradients());
     rows
 }
 
@@ -42,7 +46,7 @@ fn tabled(row: Row, [h, w]: [usize; 2], target: Target, align_corners: bool) -> 
     let kernel = row.case.kernel.name;
     let step = |n, axis| Step::new(n, target, axis, align_corners).expect("a valid size");
     let (rows, columns) = (step(h, 0), step(w, 1));
-    match kernel {
+    match kernel.trim_end_matches("_backward") {
         "resize_nearest" => row.value(rows.nearest()).value(columns.nearest()),
         "resize_bilinear" => {
             let ((r, rw), (c, cw)) = (rows.linear(), columns.linear());
@@ -120,4 +124,72 @@ fn sizes(kernel: &'static Kernel) -> Vec<Row> {
 
 fn hwc() -> HostTensor {
     HostTensor::from_f64(Dtype::F32, &[1, 4, 6, 2], &(0..48).map(|i| f64::from(i * i % 17)).collect::<Vec<_>>())
+}
+
+/// The gradient of the output of a resize of `[b, c, h, w]`.
+fn gradient(kernel: &'static Kernel, [b, c, h, w]: [usize; 4], target: Target, note: &str, corners: bool) -> Row {
+    let size = |n, axis| Step::new(n, target, axis, corners).expect("a valid size").m;
+    let row = Row::new(kernel, &format!("f32/{b}x{c}x{h}x{w}/{note}")).f32(&[b, c, size(h, 0), size(w, 1)]);
+    tabled(row, [h, w], target, corners).param("input_size", [h, w])
+}
+
+fn gradients() -> Vec<Row> {
+    let kernels = [&RESIZE_NEAREST_BACKWARD, &RESIZE_BILINEAR_BACKWARD, &RESIZE_BICUBIC_BACKWARD];
+    let mut rows = vec![];
+    for kernel in kernels {
+        let row = |shape, target, note| gradient(kernel, shape, target, note, false);
+        rows.extend([
+            row([2, 3, 8, 8], Target::Factor([2.0, 2.0]), "twice"),
+            row([1, 1, 1, 1], Target::Size([1, 1]), "one"),
+            row([1, 1, 1, 1], Target::Size([3, 5]), "from_one"),
+            row([2, 3, 7, 11], Target::Size([13, 5]), "to13x5"),
+            // Rows and columns that nothing reads.
+            row([1, 2, 17, 13], Target::Size([3, 2]), "down"),
+            row([1, 1, 3, 2], Target::Factor([0.5, 2.6]), "factors"),
+            row([1, 1, 7, 9], Target::Size([5, 6]), "workgroup_less_1"),
+            row([1, 1, 8, 8], Target::Size([5, 6]), "workgroup"),
+            row([1, 1, 5, 13], Target::Size([5, 6]), "workgroup_and_1"),
+            row([1, 1, 2048, 2056], Target::Size([16, 16]), "many"),
+            row([1, 1, 4, 3], Target::Size([300, 301]), "many_read_one"),
+        ]);
+        if !std::ptr::eq(kernel, &RESIZE_NEAREST_BACKWARD) {
+            rows.push(gradient(kernel, [2, 3, 7, 11], Target::Size([13, 5]), "corners", true));
+            rows.push(gradient(kernel, [1, 2, 7, 3], Target::Size([1, 1]), "corner", true));
+        }
+        let special = [0.0, -0.0, 1e30, -1e30, 1e-40, f32::MIN_POSITIVE, -1e-39, 1e30];
+        let list = Row::new(kernel, "f32/1x1x2x3/special").list(&[1, 1, 2, 4], &special);
+        rows.push(tabled(list, [2, 3], Target::Size([2, 4]), false).param("input_size", [2usize, 3]));
+        let view = Row::new(kernel, "f32/1x2x4x6/strided").value(hwc()).view(|d| d.permute(&[0, 3, 1, 2]));
+        rows.push(tabled(view, [3, 5], Target::Size([4, 6]), false).param("input_size", [3usize, 5]));
+    }
+    rows.extend(gradient_goldens());
+    rows
+}
+
+const NEAREST: [f64; 6] = [5.0, 0.0, 10.0, 10.0, 0.0, 20.0];
+const BILINEAR: [f64; 4] = [16.5, 23.5, 44.5, 51.5];
+const BICUBIC: [f64; 4] = [13.1015625, 21.4609375, 46.5390625, 54.8984375];
+
+fn gradient_goldens() -> Vec<Row> {
+    vec![
+        // numpy: d=np.zeros((2,3)); np.add.at(d, np.ix_([1,0,1],[2,0,2]), np.arange(1.,10).reshape(3,3)); tables in any order
+        Row::new(&RESIZE_NEAREST_BACKWARD, "f32/1x1x2x3/golden")
+            .list(&[1, 1, 3, 3], &[1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0])
+            .list_ids(&[1, 0, 1])
+            .list_ids(&[2, 0, 2])
+            .param("input_size", [2usize, 3])
+            .golden(0, &NEAREST, 0.0),
+        // numpy: A=np.array([[1,0],[.75,.25],[.25,.75],[0,1]]); A.T @ np.arange(1.,17).reshape(4,4) @ A
+        gradient_of_four(&RESIZE_BILINEAR_BACKWARD).golden(0, &BILINEAR, 1e-6),
+        // numpy: with k the cubic convolution kernel of Keys with a = -0.75, A=np.zeros((4,2)), and for i in range(4):
+        // s=(i+.5)/2-.5, f=floor(s): A[i,clip(f-1+a,0,1)] += k(abs(s-f+1-a)) for a in range(4); then as above
+        gradient_of_four(&RESIZE_BICUBIC_BACKWARD).golden(0, &BICUBIC, 1e-6),
+    ]
+}
+
+/// 1 … 16 for an image of 2 × 2 that was doubled.
+fn gradient_of_four(kernel: &'static Kernel) -> Row {
+    let row = Row::new(kernel, "f32/1x1x2x2/golden");
+    let row = row.list(&[1, 1, 4, 4], &(1..=16).map(|i| i as f32).collect::<Vec<_>>());
+    tabled(row, [2, 2], Target::Factor([2.0, 2.0]), false).param("input_size", [2usize, 2])
 }

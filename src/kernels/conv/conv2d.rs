@@ -275,19 +275,17 @@ fn shape(c: &Call) -> Result<Vec<Spec>, String> {
     Ok(vec![Spec::f32(&y)])
 }
 
-/// Through the epilogue from its end to the sum, then to what the sum is made of.
+/// Through the epilogue to the sum, then to what the sum is made of.
 fn backward<'g>(n: &Adjoint<'_, 'g>) -> Vec<Option<Tensor<'g>>> {
-    if [n.text("activation"), n.text("activation_out")] != ["none"; 2] {
-        return vec![None; 4];
-    }
-    let d = n.d(0);
-    let d_acc = if n.float("scale") == 1.0 { d } else { d * n.float("scale") };
+    let d = epilogue::backward(n, &EPILOGUE);
+    let scale = n.float("scale");
+    let d_acc = if scale == 1.0 { d.sum } else { d.sum * scale };
     let options = Conv2d::of(n);
     vec![
         n.wanted(X, || d_acc.conv2d_backward_data(n.x(W), [n.shape(X)[2], n.shape(X)[3]], options)),
         n.wanted(W, || n.x(X).conv2d_backward_weight(d_acc, [n.shape(W)[2], n.shape(W)[3]], options)),
-        n.wanted(B, || d.sum(&[0, 2, 3], false)),
-        n.wanted(RESIDUAL, || d),
+        d.bias,
+        d.residual,
     ]
 }
 

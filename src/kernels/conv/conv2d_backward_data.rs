@@ -13,7 +13,7 @@ use crate::shape::Dims;
 const D_Y: usize = 0;
 const W: usize = 1;
 
-/// Lanes of a workgroup of `direct` and `vec4`.
+/// Lanes of a workgroup of `direct`.
 const LANES: usize = 32;
 /// Channels and pixels of a tile of `tiled`.
 const TILE: usize = 64;
@@ -32,7 +32,7 @@ pub static CONV2D_BACKWARD_DATA: Kernel = Kernel {
     ],
     shape,
     scalars: |c| sizes_scalars(&sizes(c)),
-    variants: &[TILED, VEC4, DIRECT, PLAIN],
+    variants: &[TILED, DIRECT, PLAIN],
     choose,
     work: |c| {
         let per = c.shape(W)[1..].iter().product::<usize>() as u64;
@@ -78,42 +78,9 @@ const DIRECT: Variant = Variant {
         },
     ],
     pack: &["conv2d_backward_data_direct_pack"],
-    scratch: &[PACKED],
+    scratch: &[Scratch { name: "packed", spec: |c| Spec::f32(&[packed(&sizes(c)) as usize, 4]) }],
     scalars: |c| Scalars::new().set("QUADS", quads(&sizes(c))),
     ..Variant::BASE
-};
-
-const VEC4: Variant = Variant {
-    how: "vec4",
-    shader: "conv/backward_data_vec4",
-    applies: |c, _| {
-        let s = sizes(c);
-        let (reach, left) = (s.kernel[1] - 1, s.before[1]);
-        let unit = s.c / s.groups > 2 && s.stride == [1, 1] && s.dilation == [1, 1] && s.kernel[1] <= 5;
-        unit && s.output[1].is_multiple_of(4) && left <= 4 && left <= reach && reach - left <= 4
-    },
-    steps: &[
-        Step { entry: "conv2d_backward_data_vec4_pack", grid: |c| Grid::Threads(packed(&sizes(c))), loops: |_| 0 },
-        Step {
-            entry: "conv2d_backward_data_vec4",
-            grid: |c| {
-                let s = sizes(c);
-                let blocks = (s.input[0] * s.input[1].div_ceil(4)).div_ceil(LANES) * channel_blocks(&s);
-                Grid::Groups((s.batch * s.groups * blocks) as u64)
-            },
-            loops: |c| {
-                let s = sizes(c);
-                (s.o / s.groups * (s.kernel[0] + 1)) as u64
-            },
-        },
-    ],
-    pack: &["conv2d_backward_data_vec4_pack"],
-    scratch: &[PACKED],
-    scalars: |c| {
-        let s = sizes(c);
-        let pad = s.kernel[1].saturating_sub(1 + s.before[1]);
-        Scalars::new().set("QUADS", quads(&s)).set("KW", s.kernel[1]).set("PAD", pad)
-    },
 };
 
 const TILED: Variant = Variant {
@@ -143,9 +110,7 @@ const TILED: Variant = Variant {
     ..Variant::BASE
 };
 
-const PACKED: Scratch = Scratch { name: "packed", spec: |c| Spec::f32(&[packed(&sizes(c)) as usize, 4]) };
-
-/// Times four channels of x a lane of `direct` and `vec4` makes: few where a group has few.
+/// Times four channels of x a lane of `direct` makes: few where a group has few.
 fn quads(s: &Sizes) -> usize {
     match s.c / s.groups {
         0..=4 => 1,
@@ -186,7 +151,7 @@ fn taps_then_channels(c: &Call) -> u64 {
 
 fn choose(_: &Call, adapter: &Adapter) -> usize {
     let how = match adapter.kind {
-        AdapterKind::Cpu => VEC4.how,
+        AdapterKind::Cpu => DIRECT.how,
         _ => TILED.how,
     };
     CONV2D_BACKWARD_DATA.variants.iter().position(|v| v.how == how).unwrap_or(0)

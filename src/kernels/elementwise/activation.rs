@@ -3,6 +3,8 @@
 use kernels_ref::elementwise as reference;
 
 use crate::check::Tol;
+use crate::graph::Tensor;
+use crate::kernels::named;
 
 /// Names by code, as `lib/activation.wgsl` counts them.
 pub const NAMES: [&str; 13] = [
@@ -29,6 +31,14 @@ pub fn code(name: &str) -> Option<u32> {
 /// What a shape rule says about an unknown name.
 pub fn unknown(param: &str, name: &str) -> String {
     format!("{param} is '{name}', expected one of {}", NAMES.join(", "))
+}
+
+/// The activation of `x` by its name; shape rules have refused unknown ones.
+pub fn applied<'g>(x: Tensor<'g>, name: &str) -> Tensor<'g> {
+    match named(name).filter(|_| name != "none") {
+        Some(kernel) => x.graph().dispatch(kernel, &[Some(x)], &[])[0],
+        None => x,
+    }
 }
 
 /// The reference value; an unknown name is the identity (shape rules have refused it).

@@ -105,15 +105,36 @@ pub struct Gradient<'g> {
     pub residual: Option<Tensor<'g>>,
 }
 
-/// The gradients behind the epilogue of `n`; `None` where an activation keeps them from being known.
-pub fn backward<'g>(n: &Adjoint<'_, 'g>, e: &Epilogue) -> Option<Gradient<'g>> {
-    if n.text("activation") != "none" || n.text("activation_out") != "none" {
-        return None;
+/// The gradients behind the epilogue of `n`, from the last step to the first. What an activation was applied to is not
+/// kept: it is computed again.
+pub fn backward<'g>(n: &Adjoint<'_, 'g>, e: &Epilogue) -> Gradient<'g> {
+    let (first, last) = (n.text("activation"), n.text("activation_out"));
+    let sum = (first != "none").then(|| again(n, &[("activation", "none"), ("activation_out", "none")], e.residual));
+    let mut d = n.d(0);
+    if last != "none" {
+        let out = match sum {
+            None => again(n, &[("activation_out", "none")], None),
+            Some(sum) => {
+                let activated = activation::applied(sum, first);
+                e.residual.and_then(|r| n.opt(r)).map_or(activated, |residual| activated + residual)
+            }
+        };
+        d = out.activation_backward(d, last);
     }
-    let d = n.d(0);
+    let residual = e.residual.and_then(|r| n.wanted(r, || d));
+    if let Some(sum) = sum {
+        d = sum.activation_backward(d, first);
+    }
     let along = d.rank() - e.bias_axis_from_end;
     let others: Vec<i64> = (0..d.rank()).filter(|&axis| axis != along).map(|axis| axis as i64).collect();
     let bias = e.bias.and_then(|b| n.wanted(b, || d.sum(&others, false)));
-    let residual = e.residual.and_then(|r| n.wanted(r, || d));
-    Some(Gradient { sum: d, bias, residual })
+    Gradient { sum: d, bias, residual }
+}
+
+/// The result of `n` with other texts for some parameters, and without the input at port `without`.
+fn again<'g>(n: &Adjoint<'_, 'g>, texts: &[(&str, &str)], without: Option<usize>) -> Tensor<'g> {
+    let inputs: Vec<_> = (0..n.inputs.len()).map(|i| n.opt(i).filter(|_| Some(i) != without)).collect();
+    let kept = n.params.iter().map(|(name, value)| (name, value.clone()));
+    let params: Vec<_> = kept.chain(texts.iter().map(|&(name, text)| (name, text.into()))).collect();
+    n.graph().dispatch(n.kernel, &inputs, &params)[0]
 }

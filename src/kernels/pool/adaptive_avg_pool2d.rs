@@ -3,7 +3,7 @@
 use super::{image, pair, pooled};
 use crate::adapter::AdapterKind;
 use crate::graph::Tensor;
-use crate::kernel::{Call, Default, Grid, Kernel, Param, Port, Ref, Scalars, Spec, Step, Variant, Work};
+use crate::kernel::{Backward, Call, Default, Grid, Kernel, Param, Port, Ref, Scalars, Spec, Step, Variant, Work};
 
 /// Means of windows that cover the image for a given output size.
 pub static ADAPTIVE_AVG_POOL2D: Kernel = Kernel {
@@ -44,6 +44,7 @@ pub static ADAPTIVE_AVG_POOL2D: Kernel = Kernel {
     work: |c| Work { flops: c.spec(0).len() as u64, bytes: c.bytes() },
     reference: |r| vec![kernels_ref::pool::adaptive_avg_pool2d(r.f64(0), input_size(r), output_size(r))],
     bound,
+    backward: Backward::Rule(|n| vec![Some(n.d(0).adaptive_avg_pool2d_backward(input_size(n)))]),
     ..Kernel::BASE
 };
 
@@ -53,10 +54,16 @@ fn shape(c: &Call) -> Result<Vec<Spec>, String> {
     if out == [0, 0] {
         return Err("output_size is empty, expected two numbers".into());
     }
+    fits(image, out)?;
+    Ok(vec![Spec::f32(&pooled(c, out))])
+}
+
+/// Refuses sizes whose products the shaders cannot form.
+pub(super) fn fits(image: [usize; 2], out: [usize; 2]) -> Result<(), String> {
     if (0..2).any(|a| out[a] as u64 * image[a] as u64 > u64::from(u32::MAX) - i32::MAX as u64) {
         return Err(format!("output size {out:?} times image {image:?} passes 2^31"));
     }
-    Ok(vec![Spec::f32(&pooled(c, out))])
+    Ok(())
 }
 
 fn input_size(c: &Call) -> [usize; 2] {

@@ -2,7 +2,7 @@
 
 use super::{Pool2d, checked, pooled, scalars, window, window_loops};
 use crate::graph::Tensor;
-use crate::kernel::{Default, Grid, Kernel, Param, Port, Ref, Spec, Step, Variant, Work};
+use crate::kernel::{Backward, Default, Grid, Kernel, Param, Port, Ref, Spec, Step, Variant, Work};
 
 /// The mean of every window.
 pub static AVG_POOL2D: Kernel = Kernel {
@@ -25,6 +25,10 @@ pub static AVG_POOL2D: Kernel = Kernel {
     work: |c| Work { flops: c.outputs[0].len() as u64 * window_loops(c), bytes: c.bytes() },
     reference: |r| vec![kernels_ref::pool::avg_pool2d(r.f64(0), &checked(r), r.flag("count_include_pad"))],
     bound,
+    backward: Backward::Rule(|n| {
+        let window = checked(n);
+        vec![Some(n.d(0).avg_pool2d_backward(window.image, Pool2d::of(n, &window)))]
+    }),
     ..Kernel::BASE
 };
 

@@ -3,7 +3,7 @@
 use super::{Pool2d, checked, pooled, scalars, window, window_loops};
 use crate::check;
 use crate::graph::Tensor;
-use crate::kernel::{Default, Grid, Kernel, Param, Port, Spec, Step, Variant, Work};
+use crate::kernel::{Backward, Default, Grid, Kernel, Param, Port, Spec, Step, Variant, Work};
 
 /// The largest element of every window, and where it is.
 pub static MAX_POOL2D: Kernel = Kernel {
@@ -33,6 +33,10 @@ pub static MAX_POOL2D: Kernel = Kernel {
         vec![y, index]
     },
     bound: |_, out| check::exact(out),
+    backward: Backward::Rule(|n| {
+        let window = checked(n);
+        vec![n.d_opt(0).map(|d| d.max_pool2d_backward(n.y(1), window.image, Pool2d::of(n, &window)))]
+    }),
     ..Kernel::BASE
 };
 

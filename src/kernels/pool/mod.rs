@@ -2,13 +2,18 @@
 
 use kernels_ref::pool::Window;
 
-use crate::kernel::{Call, Kernel, Scalars, Value};
+use crate::check::U;
+use crate::kernel::{Call, Kernel, Ref, Scalars, Value};
 use crate::shape::Dims;
 
 pub mod adaptive_avg_pool2d;
+pub mod adaptive_avg_pool2d_backward;
 pub mod avg_pool2d;
+pub mod avg_pool2d_backward;
 pub mod max_pool2d;
+pub mod max_pool2d_backward;
 pub mod stochastic_pool2d;
+pub mod stochastic_pool2d_backward;
 
 /// Every kernel of this family.
 pub static KERNELS: &[&Kernel] = &[
@@ -16,6 +21,10 @@ pub static KERNELS: &[&Kernel] = &[
     &avg_pool2d::AVG_POOL2D,
     &adaptive_avg_pool2d::ADAPTIVE_AVG_POOL2D,
     &stochastic_pool2d::STOCHASTIC_POOL2D,
+    &max_pool2d_backward::MAX_POOL2D_BACKWARD,
+    &avg_pool2d_backward::AVG_POOL2D_BACKWARD,
+    &adaptive_avg_pool2d_backward::ADAPTIVE_AVG_POOL2D_BACKWARD,
+    &stochastic_pool2d_backward::STOCHASTIC_POOL2D_BACKWARD,
 ];
 
 /// Windows of a pooling, each pair vertical and horizontal.
@@ -55,6 +64,21 @@ impl Pool2d {
     pub fn padding(self, padding: usize) -> Pool2d {
         Pool2d { padding: [padding, padding], ..self }
     }
+    /// The windows of a call that its shape rule accepted.
+    fn of(c: &Call, window: &Window) -> Pool2d {
+        let flag = |name, absent| match c.params.get(name) {
+            Some(Value::Flag(v)) => *v,
+            _ => absent,
+        };
+        Pool2d {
+            kernel: window.kernel,
+            stride: Some(window.stride),
+            padding: window.padding,
+            dilation: window.dilation,
+            ceil_mode: flag("ceil_mode", false),
+            count_include_pad: flag("count_include_pad", true),
+        }
+    }
     fn window_params(self) -> Vec<(&'static str, Value)> {
         vec![
             ("kernel", self.kernel.into()),
@@ -90,7 +114,31 @@ fn pair(c: &Call, name: &str, least: i64, default: [usize; 2]) -> Result<[usize;
 
 /// The windows of a call, checked: each has at least one element of the image.
 fn window(c: &Call) -> Result<Window, String> {
-    let image = image(c)?;
+    window_over(c, image(c)?)
+}
+
+/// The windows over an image of the size that the call's `input_size` names, if its first input has one element for
+/// each of them.
+fn window_back(c: &Call) -> Result<Window, String> {
+    let out = image(c)?;
+    let window = window_over(c, input_size(c)?)?;
+    if window.out != out {
+        let ([oh, ow], [h, w]) = (out, window.out);
+        return Err(format!("{} has {oh} by {ow} windows, expected {h} by {w}", c.kernel.inputs[0].name));
+    }
+    Ok(window)
+}
+
+/// The parameter `input_size` of a gradient.
+fn input_size(c: &Call) -> Result<[usize; 2], String> {
+    match pair(c, "input_size", 1, [0, 0])? {
+        [0, 0] => Err("input_size is empty, expected two numbers".into()),
+        size => Ok(size),
+    }
+}
+
+/// The windows of a call over an image of this size.
+fn window_over(c: &Call, image: [usize; 2]) -> Result<Window, String> {
     let kernel = pair(c, "kernel", 1, [1, 1])?;
     let stride = pair(c, "stride", 1, kernel)?;
     let padding = pair(c, "padding", 0, [0, 0])?;
@@ -130,7 +178,16 @@ fn window(c: &Call) -> Result<Window, String> {
 
 /// The windows of a call that the shape rule accepted.
 fn checked(c: &Call) -> Window {
-    match window(c) {
+    accepted(c, window(c))
+}
+
+/// The windows of a gradient's call that the shape rule accepted.
+fn checked_back(c: &Call) -> Window {
+    accepted(c, window_back(c))
+}
+
+fn accepted(c: &Call, window: Result<Window, String>) -> Window {
+    match window {
         Ok(window) => window,
         Err(message) => panic!("bug: {} has windows that its shape rule refuses: {message}", c.kernel.name),
     }
@@ -142,7 +199,10 @@ fn pooled(c: &Call, out: [usize; 2]) -> Vec<usize> {
 }
 
 fn scalars(c: &Call) -> Scalars {
-    let w = checked(c);
+    window_scalars(c, &checked(c))
+}
+
+fn window_scalars(c: &Call, w: &Window) -> Scalars {
     let mut all = Scalars::new().set("n", c.outputs[0].len());
     for (names, values) in [
         (["ih", "iw"], w.image),
@@ -161,6 +221,25 @@ fn scalars(c: &Call) -> Scalars {
 fn window_loops(c: &Call) -> u64 {
     let [kh, kw] = checked(c).kernel.map(|k| k as u64);
     kh.saturating_mul(kw + 1)
+}
+
+/// The bound of a sum of `n` quotients, whose magnitudes sum to `magnitudes`: each quotient's rounding, or its flushing,
+/// and the sum's.
+fn shared_bound(r: &Ref, n: usize, d_x: &[f64], magnitudes: &[f64]) -> Vec<f64> {
+    let flushed = n as f64 * f64::from(f32::MIN_POSITIVE);
+    let quotients = r.tol.pick(2.0, 5.0) * U;
+    d_x.iter().zip(magnitudes).map(|(&d, &a)| r.tol.sum(n, a, d) + quotients * a + flushed).collect()
+}
+
+/// Windows that cover an element of the image, vertically and horizontally, at most.
+fn covering(w: &Window) -> [usize; 2] {
+    [0, 1].map(|a| (w.dilation[a] * (w.kernel[a] - 1) + 1).div_ceil(w.stride[a]).min(w.out[a]))
+}
+
+/// Iterations over the windows that cover an element, `each` for one of them.
+fn covering_loops(w: &Window, each: u64) -> u64 {
+    let [rows, columns] = covering(w).map(|n| n as u64);
+    rows.saturating_mul(1 + columns.saturating_mul(1 + each))
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! Stochastic pooling. Shader: shaders/pool/stochastic_pool2d.wgsl
 
-use super::{checked, pooled, scalars, window, window_loops};
+use super::{Pool2d, checked, pooled, scalars, window, window_loops};
+use crate::backward::Adjoint;
 use crate::check::U;
 use crate::graph::Tensor;
-use crate::kernel::{Call, Default, Grid, Kernel, Param, Port, Ref, Spec, Step, Variant, Work};
+use crate::kernel::{Backward, Call, Default, Grid, Kernel, Param, Port, Ref, Spec, Step, Variant, Work};
 use crate::shape::Dims;
 
 const X: usize = 0;
@@ -32,6 +33,7 @@ pub static STOCHASTIC_POOL2D: Kernel = Kernel {
         vec![y, index]
     },
     bound,
+    backward: Backward::Rule(backward),
     ..Kernel::BASE
 };
 
@@ -41,6 +43,16 @@ fn shape(c: &Call) -> Result<Vec<Spec>, String> {
         return Err(format!("u is {}, expected {}, one number a window", Dims(c.shape(UNIFORM)), Dims(&shape)));
     }
     Ok(vec![Spec::f32(&shape), Spec::i32(&shape)])
+}
+
+/// To the element drawn; where a window has nothing to draw, y is 0 and nothing moves it. The uniform numbers choose, and
+/// have no gradient.
+fn backward<'g>(n: &Adjoint<'_, 'g>) -> Vec<Option<Tensor<'g>>> {
+    let (window, Some(d)) = (checked(n), n.d_opt(0)) else { return vec![None; 2] };
+    let pool = Pool2d::of(n, &window);
+    let drawn = || (d * n.y(0).sign()).max_pool2d_backward(n.y(1), window.image, pool);
+    let mean = || n.x(X).stochastic_pool2d_backward(n.y(0), d, window.kernel, window.stride);
+    vec![n.wanted(X, || if n.has(UNIFORM) { drawn() } else { mean() }), None]
 }
 
 /// Exact, unless a running sum lies within its rounding of `u · S`: then any element of the window may be
@@ -86,7 +98,7 @@ impl<'g> Tensor<'g> {
     /// # Errors
     /// [`crate::Error::Graph`] if no window fits, or `u` has not one number a window
     /// # Gradient
-    /// `x` at the elements drawn
+    /// `x` at the elements drawn, or of the mean; none for `u`
     /// # Source
     /// Zeiler, Fergus 2013, arXiv:1301.3557, eq. 2–6
     #[track_caller]

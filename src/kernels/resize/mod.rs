@@ -2,19 +2,28 @@
 //! index arithmetic is exact and one row or column of it is computed once.
 
 use crate::graph::Tensor;
-use crate::kernel::{Call, Grid, Kernel, Scalars, Spec};
+use crate::kernel::{Call, Grid, Kernel, Ref, Scalars, Scratch, Spec, Step as Dispatch};
 use crate::shape::Dims;
 
 pub mod resize_bicubic;
+pub mod resize_bicubic_backward;
 pub mod resize_bilinear;
+pub mod resize_bilinear_backward;
 pub mod resize_nearest;
+pub mod resize_nearest_backward;
 pub mod table;
 
 use table::Step;
 
 /// Every kernel of this family.
-pub static KERNELS: &[&Kernel] =
-    &[&resize_nearest::RESIZE_NEAREST, &resize_bilinear::RESIZE_BILINEAR, &resize_bicubic::RESIZE_BICUBIC];
+pub static KERNELS: &[&Kernel] = &[
+    &resize_nearest::RESIZE_NEAREST,
+    &resize_bilinear::RESIZE_BILINEAR,
+    &resize_bicubic::RESIZE_BICUBIC,
+    &resize_nearest_backward::RESIZE_NEAREST_BACKWARD,
+    &resize_bilinear_backward::RESIZE_BILINEAR_BACKWARD,
+    &resize_bicubic_backward::RESIZE_BICUBIC_BACKWARD,
+];
 
 /// How an image is resized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,6 +73,70 @@ fn scalars(c: &Call) -> Scalars {
 
 fn grid(c: &Call) -> Grid {
     Grid::Threads(c.outputs[0].len() as u64)
+}
+
+/// Shape rule of a gradient: the tables say how many outputs there are, `input_size` where they came from.
+fn shape_back(c: &Call, tables: [(usize, Option<usize>); 2], taps: &[usize]) -> Result<Vec<Spec>, String> {
+    let expected = shape(c, tables, taps)?;
+    if expected[0].shape != c.shape(0) {
+        return Err(format!("d_y is {}, expected {}", Dims(c.shape(0)), Dims(&expected[0].shape)));
+    }
+    match c.ints("input_size") {
+        &[h, w] if [h, w].iter().all(|n| (1..=i64::from(i32::MAX)).contains(n)) => {
+            Ok(vec![Spec::f32(&[c.shape(0)[0], c.shape(0)[1], h as usize, w as usize])])
+        }
+        other => Err(format!("input_size is {other:?}, expected two numbers from 1 to {}", i32::MAX)),
+    }
+}
+
+/// The scalars of `lib/resize_backward.wgsl`.
+fn scalars_back(c: &Call) -> Scalars {
+    let (d_y, d_x) = (c.shape(0), c.out(0));
+    let all = Scalars::new().set("planes", d_y[0] * d_y[1]).set("ih", d_x[2]).set("iw", d_x[3]);
+    all.set("oh", d_y[2]).set("ow", d_y[3])
+}
+
+/// The first and last output that read a row or column.
+const RANGE: Scratch = Scratch { name: "range", spec: |c| Spec::u32(&[c.out(0)[2] + c.out(0)[3], 2]) };
+/// What the outputs of each row give to the columns.
+const COLUMNS: Scratch =
+    Scratch { name: "columns", spec: |c| Spec::f32(&[c.shape(0)[0] * c.shape(0)[1], c.shape(0)[2], c.out(0)[3]]) };
+
+/// A step that finds the ranges.
+const fn ranges(entry: &'static str) -> Dispatch {
+    Dispatch {
+        entry,
+        grid: |c| Grid::Threads((c.out(0)[2] + c.out(0)[3]) as u64),
+        loops: |c| c.shape(0)[2].max(c.shape(0)[3]) as u64,
+    }
+}
+
+/// A step that gathers columns.
+const fn columns(entry: &'static str) -> Dispatch {
+    Dispatch { entry, grid: |c| Grid::Threads((COLUMNS.spec)(c).len() as u64), loops: |c| c.shape(0)[3] as u64 }
+}
+
+/// A step that gathers rows.
+const fn rows(entry: &'static str) -> Dispatch {
+    Dispatch { entry, grid, loops: |c| c.shape(0)[2] as u64 }
+}
+
+/// The bound of a gradient whose products have magnitudes that sum to `magnitudes`. Each passes through two weights, two
+/// products and the sums along both axes, of as many terms as outputs read one row, and one column.
+fn bound_back(r: &Ref, [row, column]: [usize; 2], reach: usize, d_x: &[f64], magnitudes: &[f64]) -> Vec<Vec<f64>> {
+    let most = |port: usize, n: usize| {
+        let mut count = vec![0; n];
+        for &at in r.f64(port) {
+            // The taps of bicubic begin one before; at the edge they fall together.
+            let first = at - if reach == 4 { 1.0 } else { 0.0 };
+            let read = |k: usize| (first + k as f64).clamp(0.0, n as f64 - 1.0) as usize;
+            (read(0)..=read(reach - 1)).for_each(|i| count[i] += 1);
+        }
+        count.into_iter().max().unwrap_or(0)
+    };
+    let terms = most(row, r.out(0)[2]) + most(column, r.out(0)[3]);
+    let flushed = terms as f64 * f64::from(f32::MIN_POSITIVE);
+    vec![d_x.iter().zip(magnitudes).map(|(&d, &a)| r.tol.dot(terms + 8, a, d) + flushed).collect()]
 }
 
 impl<'g> Tensor<'g> {

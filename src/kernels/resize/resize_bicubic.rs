@@ -2,7 +2,7 @@
 
 use super::{grid, scalars, shape};
 use crate::graph::Tensor;
-use crate::kernel::{Kernel, Port, Ref, Step, Variant, Work};
+use crate::kernel::{Backward, Kernel, Port, Ref, Step, Variant, Work};
 use crate::tensor::HostTensor;
 
 const ROW: usize = 1;
@@ -41,6 +41,12 @@ pub static RESIZE_BICUBIC: Kernel = Kernel {
         )]
     },
     bound,
+    // The tables are constants of the size.
+    backward: Backward::Rule(|n| {
+        let (rows, columns) = ((n.x(ROW), n.x(ROW_WEIGHT)), (n.x(COLUMN), n.x(COLUMN_WEIGHT)));
+        let size = [n.shape(0)[2], n.shape(0)[3]];
+        vec![n.wanted(0, || n.d(0).resize_bicubic_backward(rows, columns, size)), None, None, None, None]
+    }),
     ..Kernel::BASE
 };
 

@@ -3,7 +3,7 @@
 use super::{grid, scalars, shape};
 use crate::check;
 use crate::graph::Tensor;
-use crate::kernel::{Kernel, Port, Step, Variant, Work};
+use crate::kernel::{Backward, Kernel, Port, Step, Variant, Work};
 use crate::tensor::HostTensor;
 
 /// An image of another size from its nearest elements, at tabled positions.
@@ -23,6 +23,10 @@ pub static RESIZE_NEAREST: Kernel = Kernel {
         vec![kernels_ref::resize::resize_nearest(r.f64(0), r.f64(1), r.f64(2), h, w)]
     },
     bound: |_, out| check::exact(out),
+    backward: Backward::Rule(|n| {
+        let size = [n.shape(0)[2], n.shape(0)[3]];
+        vec![n.wanted(0, || n.d(0).resize_nearest_backward(n.x(1), n.x(2), size)), None, None]
+    }),
     ..Kernel::BASE
 };
 
