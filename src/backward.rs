@@ -14,6 +14,8 @@ use crate::kernel::{Backward, Call};
 use crate::shape::{Dims, Layout};
 use crate::tensor::Dtype;
 
+mod scan;
+
 /// A node whose gradients are asked for: what its kernel's rule sees. It is the call, too.
 pub struct Adjoint<'a, 'g> {
     graph: &'g Graph,
@@ -59,6 +61,36 @@ impl<'g> Adjoint<'_, 'g> {
     /// `gradient()` if somebody asks for that of the input at port `i`.
     pub fn wanted(&self, i: usize, gradient: impl FnOnce() -> Tensor<'g>) -> Option<Tensor<'g>> {
         self.wanted[i].then(gradient)
+    }
+    /// The activation `name` of `x`, as an epilogue applies it.
+    pub fn activated(&self, name: &str, x: Tensor<'g>) -> Tensor<'g> {
+        match crate::kernels::named(name) {
+            Some(kernel) if name != "none" => self.graph.dispatch(kernel, &[Some(x)], &[])[0],
+            _ => x,
+        }
+    }
+    /// The gradient of `x` where `d` is that of the activation `name` of `x`, by the rule of the kernel of that name.
+    pub fn through(&self, name: &str, x: Tensor<'g>, d: Tensor<'g>) -> Tensor<'g> {
+        let Some(kernel) = crate::kernels::named(name).filter(|_| name != "none") else { return d };
+        let Backward::Rule(rule) = kernel.backward else {
+            self.graph.reject("backward", format!("the gradient of {name} is not part of the engine yet"));
+            return d;
+        };
+        self.activated(name, x);
+        if self.graph.inner.borrow().error.is_some() {
+            return d;
+        }
+        let Some(node) = self.graph.inner.borrow().nodes.last().cloned() else { return d };
+        let adjoint = Adjoint {
+            graph: self.graph,
+            call: &node.call,
+            inputs: &node.inputs,
+            outputs: &node.outputs,
+            d: vec![Some(d)],
+            wanted: vec![true],
+            source: &|value| value,
+        };
+        rule(&adjoint).into_iter().flatten().next().unwrap_or(d)
     }
 }
 
@@ -156,8 +188,7 @@ impl Graph {
         let mut walk = Walk { graph: self, depends, grads: HashMap::new(), cuts: vec![] };
         let seed = self.scalar(1.0).reshape(&loss.shape());
         walk.contribute(loss.value(), &loss.layout(), seed);
-        let count = self.inner.borrow().nodes.len();
-        walk.nodes(0..count, &|value| value);
+        walk.all();
         self.inner.borrow_mut().made_for = None;
         (wrt.iter().map(|id| walk.grads.get(id).copied()).collect(), walk.cuts)
     }
@@ -233,21 +264,37 @@ struct Walk<'g> {
 }
 
 impl<'g> Walk<'g> {
-    fn nodes(&mut self, range: std::ops::Range<usize>, source: &dyn Fn(ValueId) -> ValueId) {
-        for n in range.rev() {
-            self.node(n, source);
+    /// Every node and scan, from the last to the first.
+    fn all(&mut self) {
+        let mut end = self.graph.inner.borrow().nodes.len();
+        while end > 0 {
+            let scan = self.graph.inner.borrow().scans.iter().position(|s| s.body.contains(&(end - 1)));
+            match scan {
+                Some(scan) => {
+                    end = self.graph.inner.borrow().scans[scan].body.start;
+                    self.scan(scan);
+                }
+                None => {
+                    end -= 1;
+                    self.node_except(end, &|value| value, &[]);
+                }
+            }
         }
     }
 
-    /// The gradients of one node's inputs, from those of its outputs.
-    fn node(&mut self, n: usize, source: &dyn Fn(ValueId) -> ValueId) {
+    /// The gradients of one node's inputs, from those of its outputs; not for the ports `except`.
+    fn node_except(&mut self, n: usize, source: &dyn Fn(ValueId) -> ValueId, except: &[usize]) {
         let node = self.graph.inner.borrow().nodes[n].clone();
         let outputs = || node.outputs.iter().zip(&node.call.outputs);
-        let wanted: Vec<bool> = node.inputs.iter().map(|v| v.is_some_and(|v| self.depends.contains(&v))).collect();
+        let asked =
+            |(p, v): (usize, &Option<ValueId>)| v.is_some_and(|v| self.depends.contains(&v)) && !except.contains(&p);
+        let wanted: Vec<bool> = node.inputs.iter().enumerate().map(asked).collect();
         if !wanted.contains(&true) || !node.outputs.iter().any(|v| self.grads.contains_key(v)) {
             return;
         }
-        let end = |reason: Option<String>, port: usize| node.inputs[port].map(|value| Cut { value, reason });
+        let end = |reason: Option<String>, port: usize| {
+            node.inputs[port].filter(|_| wanted[port]).map(|value| Cut { value, reason })
+        };
         let rule = match node.call.kernel.backward {
             Backward::Rule(rule) => rule,
             Backward::Stop => return self.cuts.extend((0..wanted.len()).filter_map(|p| end(None, p))),

@@ -69,6 +69,17 @@ impl Config {
         }
     }
 
+    /// Remembers a fault of every key that is not `known`, with the nearest one that is.
+    pub fn only(&self, known: &[&str]) {
+        for name in self.map.keys().filter(|name| !known.contains(&name.as_str())) {
+            let near =
+                known.iter().map(|k| (edits(name, k), k)).min().filter(|(edits, k)| *edits <= k.len().div_ceil(3));
+            let hint =
+                near.map_or_else(|| format!("there are {}", known.join(", ")), |(_, k)| format!("did you mean {k}?"));
+            self.fail(&excerpt(name), format!("is no key of it; {hint}"));
+        }
+    }
+
     /// The value of `name`, where it is there and not `null`.
     pub fn get(&self, name: &str) -> Option<&Value> {
         self.map.get(name).filter(|value| !value.is_null())
@@ -243,6 +254,21 @@ impl Config {
     }
 }
 
+/// How many letters to add, drop or change to make `b` of `a` (Levenshtein 1966).
+fn edits(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().take(MAX_LIST).enumerate() {
+        let mut before = i;
+        row[0] = i + 1;
+        for (j, y) in b.chars().enumerate() {
+            let change = before + usize::from(x != y);
+            before = row[j + 1];
+            row[j + 1] = change.min(before + 1).min(row[j] + 1);
+        }
+    }
+    row[b.chars().count()]
+}
+
 /// `value` for a message; short lists in full.
 fn shown(value: &Value) -> String {
     match value {
@@ -317,6 +343,20 @@ mod tests {
         assert_eq!(c.usize("a", 6), 6);
         let expected = "config.json: b: found \"x\", expected a whole number from 1 to 2147483648";
         assert_eq!(c.finish().unwrap_err().to_string(), expected);
+    }
+
+    #[test]
+    fn keys_that_are_not_known_are_faults() {
+        let fault = |text: &str| {
+            let c = config(text);
+            c.only(&["learning_rate", "momentum"]);
+            c.finish().unwrap_err().to_string()
+        };
+        let expected = "config.json: momentun: is no key of it; did you mean momentum?";
+        assert_eq!(fault(r#"{"learning_rate": 1, "momentun": 0.9}"#), expected);
+        let expected = "config.json: x: is no key of it; there are learning_rate, momentum";
+        assert_eq!(fault(r#"{"x": 1}"#), expected);
+        assert_eq!((edits("kitten", "sitting"), edits("", "abc"), edits("abc", "abc")), (3, 3, 0));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, mpsc};
 use std::time::Duration;
 
 use crate::adapter::{Adapter, AdapterKind};
@@ -17,6 +17,7 @@ use crate::error::{Error, Result};
 use crate::file::excerpt;
 use crate::guard::guarded;
 use crate::shader::{Access, Entry, Module};
+use crate::store::room;
 
 /// How long a submission may take, unless `HANDMILL_TIMEOUT` (seconds, 0 for ever) says otherwise. Drivers
 /// of real GPUs give up much earlier; a large model on a software adapter needs minutes.
@@ -389,6 +390,33 @@ impl Device {
             }
             Err(e) => Err(Error::Driver { call: "waiting".into(), message: e.to_string() }),
         }
+    }
+
+    /// The first `size` bytes of a mappable buffer once `submitted` is finished.
+    pub(crate) fn map(&self, staging: &wgpu::Buffer, size: u64, submitted: &wgpu::SubmissionIndex) -> Result<Vec<u8>> {
+        let (send, receive) = mpsc::channel();
+        self.guarded("mapping a result", || {
+            staging.slice(..size).map_async(wgpu::MapMode::Read, move |r| {
+                let _ = send.send(r);
+            });
+        })?;
+        self.wait(submitted)?;
+        // Another thread's wait may have taken the callback, and be about to call it.
+        match receive.recv_timeout(Duration::from_secs(10)) {
+            Ok(Ok(())) => {}
+            Ok(Err(e)) => return Err(Error::Driver { call: "mapping a result".into(), message: e.to_string() }),
+            Err(_) => return Err(Error::DeviceLost("a result was never mapped".into())),
+        }
+        let data = self.guarded("reading a result", || {
+            let data = staging.slice(..size).get_mapped_range().map(|view| {
+                let mut data = room(view.len(), "a result")?;
+                data.extend_from_slice(&view);
+                Ok(data)
+            });
+            staging.unmap();
+            data
+        })?;
+        data.map_err(|e| Error::Driver { call: "reading a result".into(), message: e.to_string() })?
     }
 
     /// The pipeline of an entry point; compiled once.

@@ -8,11 +8,13 @@ use crate::adapter::Adapter;
 use crate::device::{Device, Select};
 use crate::error::{Error, Result};
 use crate::graph::FixedGraph;
+use crate::kernel::Spec;
 use crate::plan::{Options, Plan};
 use crate::reference::{self, States};
 use crate::run::Runner;
 use crate::store::{Store, Weights};
 use crate::tensor::HostTensor;
+use crate::watch::expect_finite;
 
 /// Named tensors: the inputs of a run.
 pub type Tensors = BTreeMap<String, HostTensor>;
@@ -90,12 +92,84 @@ impl Executor {
         }
     }
 
+    /// Gives the weights that `graph` updates together their places, before the first session of graphs that share them.
+    ///
+    /// # Errors
+    /// As [`Store::prepare`]
+    pub fn prepare(&self, graph: &FixedGraph) -> Result<()> {
+        match self {
+            Executor::Gpu(store) => store.prepare(graph),
+            Executor::Reference(..) => Ok(()),
+        }
+    }
+
+    /// A weight as runs have left it.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] if there is no such weight; what the device says
+    pub fn weight(&self, key: &str) -> Result<HostTensor> {
+        match self {
+            Executor::Gpu(store) => store.read_weight(key),
+            Executor::Reference(weights, states) => {
+                let host = weights.get(key)?;
+                let states = states.lock().unwrap_or_else(|e| e.into_inner());
+                let updated = states.weights.get(key).map(|v| HostTensor::from_f64(host.dtype(), host.shape(), v));
+                Ok(updated.unwrap_or_else(|| host.as_ref().clone()))
+            }
+        }
+    }
+
+    /// Gives a weight other values.
+    ///
+    /// # Errors
+    /// As [`Store::set_weight`]
+    pub fn set_weight(&self, key: &str, tensor: &HostTensor) -> Result<()> {
+        match self {
+            Executor::Gpu(store) => store.set_weight(key, tensor),
+            Executor::Reference(_, states) => {
+                let mut states = states.lock().unwrap_or_else(|e| e.into_inner());
+                states.weights.insert(key.to_owned(), tensor.to_f64());
+                Ok(())
+            }
+        }
+    }
+
+    /// The values of a state of `spec` as runs have left it, zeros where none has touched it.
+    ///
+    /// # Errors
+    /// What the device says
+    pub fn state(&self, name: &str, spec: &Spec) -> Result<HostTensor> {
+        let found = match self {
+            Executor::Gpu(store) => store.read_state(name)?,
+            Executor::Reference(_, states) => {
+                let states = states.lock().unwrap_or_else(|e| e.into_inner());
+                states.states.get(name).map(|v| HostTensor::from_f64(spec.dtype, &spec.shape, v))
+            }
+        };
+        Ok(found.unwrap_or_else(|| HostTensor::zeros(spec.dtype, &spec.shape)))
+    }
+
+    /// Gives a state its values.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] if it has another shape elsewhere; what the device says
+    pub fn set_state(&self, name: &str, tensor: &HostTensor) -> Result<()> {
+        match self {
+            Executor::Gpu(store) => store.set_state(name, tensor),
+            Executor::Reference(_, states) => {
+                let mut states = states.lock().unwrap_or_else(|e| e.into_inner());
+                states.states.insert(name.to_owned(), tensor.to_f64());
+                Ok(())
+            }
+        }
+    }
+
     /// Makes every state zero again.
     pub fn clear_states(&self) -> Result<()> {
         match self {
             Executor::Gpu(store) => store.clear_states(),
             Executor::Reference(_, states) => {
-                states.lock().unwrap_or_else(|e| e.into_inner()).clear();
+                states.lock().unwrap_or_else(|e| e.into_inner()).states.clear();
                 Ok(())
             }
         }
@@ -113,6 +187,34 @@ pub enum Session {
 impl Session {
     /// Runs with `inputs` and returns every result. Unknown names are an error; missing ones too.
     pub fn run(&self, inputs: &Tensors) -> Result<Vec<(String, HostTensor)>> {
+        self.run_for(inputs, |_| true)
+    }
+
+    /// As [`Session::run_for`], for a plan that does not reuse memory.
+    ///
+    /// # Errors
+    /// As [`Session::run`], and [`Error::NotFinite`] that names the first node with a result that is not finite
+    pub fn run_watched(&self, inputs: &Tensors, wanted: impl Fn(&str) -> bool) -> Result<Vec<(String, HostTensor)>> {
+        match self {
+            Session::Gpu(runner) => {
+                let results = self.run_for(inputs, wanted)?;
+                expect_finite(runner)?;
+                Ok(results)
+            }
+            Session::Reference(graph, weights, states) => {
+                let mut states = states.lock().unwrap_or_else(|e| e.into_inner());
+                let mut results = reference::run_watched(graph, weights, inputs, &mut states)?;
+                results.retain(|(name, _)| wanted(name));
+                Ok(results)
+            }
+        }
+    }
+
+    /// As [`Session::run`]; returns the results whose names are `wanted`.
+    ///
+    /// # Errors
+    /// As [`Session::run`]
+    pub fn run_for(&self, inputs: &Tensors, wanted: impl Fn(&str) -> bool) -> Result<Vec<(String, HostTensor)>> {
         match self {
             Session::Gpu(runner) => {
                 for (name, _) in runner.plan().graph.inputs() {
@@ -122,11 +224,14 @@ impl Session {
                 }
                 inputs.iter().try_for_each(|(name, tensor)| runner.upload(name, tensor))?;
                 runner.run()?;
-                runner.read_all()
+                let results = runner.plan().results.iter().map(|r| r.0.as_str()).filter(|n| wanted(n));
+                results.map(|name| Ok((name.to_owned(), runner.read(name)?))).collect()
             }
             Session::Reference(graph, weights, states) => {
                 let mut states = states.lock().unwrap_or_else(|e| e.into_inner());
-                reference::run(graph, weights, inputs, &mut states)
+                let mut results = reference::run(graph, weights, inputs, &mut states)?;
+                results.retain(|(name, _)| wanted(name));
+                Ok(results)
             }
         }
     }

@@ -50,6 +50,9 @@ pub enum Error {
         /// What was found and what was expected.
         message: String,
     },
+    /// A run made a value that is not finite: where first.
+    #[error("{0}")]
+    NotFinite(String),
     /// A file could not be read, or its content is not what its format says.
     #[error("{}: {message}", path.display())]
     File {

@@ -13,6 +13,7 @@ use crate::kernel::{Call, Kernel, Operand, Params, Spec, Value};
 use crate::shape::{Dims, Layout, MAX_RANK, checked_len};
 use crate::tensor::{Dtype, HostTensor};
 
+mod arena;
 mod fixed;
 mod scan;
 mod view;
@@ -121,6 +122,14 @@ impl Graph {
         self.training.get()
     }
 
+    pub(crate) fn in_scan(&self) -> bool {
+        self.in_scan.get()
+    }
+
+    pub(crate) fn set_in_scan(&self, inside: bool) {
+        self.in_scan.set(inside);
+    }
+
     /// The outermost scope.
     pub fn root(&self) -> Scope<'_> {
         self.scope.set(0);
@@ -157,7 +166,7 @@ impl Graph {
         Tensor { graph: self, index: inner.handles.len() - 1 }
     }
 
-    fn value(&self, spec: Spec, source: Source) -> Tensor<'_> {
+    pub(crate) fn value(&self, spec: Spec, source: Source) -> Tensor<'_> {
         let layout = Layout::contiguous(&spec.shape);
         let id = {
             let mut inner = self.inner.borrow_mut();
@@ -192,6 +201,11 @@ impl Graph {
     #[track_caller]
     pub fn input(&self, name: &str, dtype: Dtype, shape: &[usize]) -> Tensor<'_> {
         self.named('i', name, dtype, shape, Source::Input)
+    }
+
+    /// Makes `tensor` what [`Graph::input`] returns for `name`: a model then reads it in place of an input.
+    pub fn substitute(&self, name: &str, tensor: Tensor<'_>) {
+        self.inner.borrow_mut().named.insert(('i', name.to_owned()), tensor.index);
     }
 
     /// The f32 weight `key` of a checkpoint. The same key twice is the same tensor: that is weight sharing.
@@ -346,6 +360,29 @@ impl Graph {
         inner.outputs.push(Output { name: name.to_owned(), value });
     }
 
+    /// What the graph calls `name` among its results so far.
+    pub fn result(&self, name: &str) -> Option<Tensor<'_>> {
+        let value = self.inner.borrow().outputs.iter().find(|o| o.name == name)?.value;
+        let shape = self.inner.borrow().values[value].spec.shape.clone();
+        Some(self.handle(value, Layout::contiguous(&shape)))
+    }
+
+    /// Forgets the results named so far; what only they need is not computed.
+    pub fn clear_results(&self) {
+        self.inner.borrow_mut().outputs.clear();
+    }
+
+    /// The weights asked for so far, each all of itself, by key in the order of their first use.
+    pub fn weights_so_far(&self) -> Vec<(String, Tensor<'_>)> {
+        let weight = |(id, v): (usize, &ValueInfo)| match &v.source {
+            Source::Weight(key) => Some((key.clone(), id, v.spec.shape.clone())),
+            _ => None,
+        };
+        let found: Vec<_> = self.inner.borrow().values.iter().enumerate().filter_map(weight).collect();
+        let whole = |(key, id, shape): (String, usize, Vec<usize>)| (key, self.handle(id, Layout::contiguous(&shape)));
+        found.into_iter().map(whole).collect()
+    }
+
     /// The finished graph, or the first error made while building it.
     pub fn build(self) -> Result<FixedGraph> {
         let inner = self.inner.into_inner();
@@ -364,7 +401,12 @@ impl Graph {
                 graph.values[state].source,
                 Source::State(_) | Source::Weight(_) | Source::Arena(_) | Source::Updated { .. }
             );
-            let late = graph.nodes[n + 1..].iter().find(|later| later.inputs.contains(&Some(state)));
+            let parts = match &graph.values[state].source {
+                Source::Arena(parts) => parts.as_slice(),
+                _ => &[],
+            };
+            let old = |v: &Option<ValueId>| v.is_some_and(|v| v == state || parts.contains(&v));
+            let late = graph.nodes[n + 1..].iter().find(|later| later.inputs.iter().any(old));
             let message = match (kept, late) {
                 (false, _) => format!(
                     "input '{}' is updated in place and must be a state or a weight",

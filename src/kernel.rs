@@ -47,6 +47,8 @@ pub struct Kernel {
     pub bound: BoundRule,
     /// The gradient rule.
     pub backward: Backward,
+    /// Whether one call can do the work of many steps of a scan.
+    pub steps: Steps,
     /// What the planner may do with it.
     pub fusion: Fusion,
     /// `(output, input)`: the output is the input's buffer, updated in place (states and weights only).
@@ -76,6 +78,7 @@ impl Kernel {
         reference: |_| vec![],
         bound: |_, out| out.iter().map(|o| vec![0.0; o.len()]).collect(),
         backward: Backward::Unwritten,
+        steps: Steps::One,
         fusion: Fusion::NONE,
         in_place: &[],
         row_split: None,
@@ -239,6 +242,20 @@ pub struct Work {
     pub flops: u64,
     /// Bytes read and written if every element moves once.
     pub bytes: u64,
+}
+
+/// Whether one call, of inputs with a new first axis of steps, does what a call a step does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Steps {
+    /// No, or nobody said.
+    One,
+    /// Yes; an input that is the same in every step is repeated.
+    Elementwise,
+    /// Yes; the input at port `fixed`, if it is the same in every step, stays without the new axis.
+    Leading {
+        /// Its port.
+        fixed: usize,
+    },
 }
 
 /// A gradient rule: for each input, in order, its gradient in the shape in which the kernel sees it, or nothing for

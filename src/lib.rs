@@ -26,7 +26,9 @@ pub mod shape;
 pub mod store;
 pub mod tensor;
 pub mod tokenizer;
+pub mod train;
 pub mod verify;
+pub mod watch;
 pub mod weights;
 
 pub use adapter::Adapter;

@@ -23,6 +23,7 @@ pub mod layers;
 pub mod predictors;
 pub mod recurrent;
 pub mod transformers;
+pub mod words;
 
 /// A model: its name, where it comes from, and the function that builds its graph.
 pub struct Model {
@@ -50,6 +51,25 @@ pub struct Model {
     pub check: fn(&Config, &Tensors) -> Result<()>,
     /// What it does beside its graph, such as generation.
     pub program: Option<Program>,
+    /// How it is trained; `None` where it is not.
+    pub trains: Option<Trains>,
+    /// Shapes of the states `h_0`, and `c_0` if there is one, that truncated back-propagation hands from one batch of
+    /// these shapes to the next; `None` where there are none.
+    pub carries: Option<Carries>,
+}
+
+/// Shapes of hidden states, from the configuration and the shapes of a batch.
+pub type Carries = fn(&Config, &BTreeMap<String, Spec>) -> Vec<Vec<usize>>;
+
+/// How a model is trained.
+#[derive(Debug, Clone, Copy)]
+pub struct Trains {
+    /// The output that losses compare.
+    pub output: &'static str,
+    /// The tensor of a batch that it is compared with.
+    pub target: &'static str,
+    /// Losses it can be trained with; the first is the one its paper or the notes take.
+    pub losses: &'static [&'static str],
 }
 
 impl Model {
@@ -67,6 +87,8 @@ impl Model {
         build: |_, _, _| {},
         check: |_, _| Ok(()),
         program: None,
+        trains: None,
+        carries: None,
     };
 
     /// The shapes to build the graph for, where `inputs` are given; its defaults, where only a program is asked.
@@ -90,6 +112,7 @@ pub static FAMILIES: &[&[&Model]] = &[
     attention::MODELS,
     transformers::MODELS,
     generative::MODELS,
+    words::MODELS,
     layers::MODELS,
 ];
 
@@ -134,6 +157,12 @@ impl Inputs {
     /// True if the input `name` is given.
     pub fn has(&self, name: &str) -> bool {
         self.given.as_ref().is_some_and(|g| g.contains_key(name))
+    }
+
+    /// True if the input `name` is given, or none is and the graph is built for defaults: for models of several
+    /// parts, each with an input of its own.
+    pub fn asks(&self, name: &str) -> bool {
+        self.given.as_ref().is_none_or(|g| g.contains_key(name))
     }
 
     /// The input `name`: of the given shape, else of `default`. A required input that is not among the given

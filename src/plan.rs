@@ -72,6 +72,10 @@ pub enum BufferKind {
     Folded(usize),
     /// A state of the store.
     State(String),
+    /// Weights that are updated together, as the store holds them: key, shape and first element of each.
+    WeightArena(Vec<(String, Spec, usize)>),
+    /// Results that are read together, one after the other.
+    Arena,
     /// A host-made table; the value that holds it.
     Constant(ValueId),
     /// A weight rearranged for a kernel when it is loaded.
@@ -291,7 +295,12 @@ impl Plan {
             pipelines: pipelines.len(),
             flops: work.flops,
             traffic: work.bytes,
-            weight_bytes: sum(|k| matches!(k, BufferKind::Weight { .. } | BufferKind::Folded(_) | BufferKind::Packed)),
+            weight_bytes: sum(|k| {
+                matches!(
+                    k,
+                    BufferKind::Weight { .. } | BufferKind::WeightArena(_) | BufferKind::Folded(_) | BufferKind::Packed
+                )
+            }),
             slot_bytes: sum(|k| matches!(k, BufferKind::Slot)),
             peak_bytes: sum(|_| true),
         }
@@ -304,6 +313,8 @@ impl Plan {
             BufferKind::Weight { key, part: Some(p) } => format!("{key}[{}..{}]", p.first, p.first + p.rows),
             BufferKind::Folded(i) => format!("folded {i}"),
             BufferKind::State(name) => format!("state {name}"),
+            BufferKind::WeightArena(parts) => format!("arena of {} weights", parts.len()),
+            BufferKind::Arena => format!("arena {index}"),
             BufferKind::Constant(_) => format!("constant {index}"),
             BufferKind::Packed => format!("packed {index}"),
             BufferKind::Slot => format!("slot {index}"),

@@ -10,9 +10,16 @@ use crate::kernel::{Call, Operand, Ref, Spec};
 use crate::shape::{Dims, Layout};
 use crate::store::{Weights, room};
 use crate::tensor::{Data, HostTensor};
+use crate::watch::not_finite;
 
-/// States of a reference run, by name.
-pub type States = HashMap<String, Vec<f64>>;
+/// What a reference run keeps for the next one.
+#[derive(Debug, Clone, Default)]
+pub struct States {
+    /// States by name.
+    pub states: HashMap<String, Vec<f64>>,
+    /// Weights that were updated, by key.
+    pub weights: HashMap<String, Vec<f64>>,
+}
 
 /// Runs `graph` in f64 and returns its results, rounded to their dtypes.
 pub fn run(
@@ -20,6 +27,29 @@ pub fn run(
     weights: &Weights,
     inputs: &BTreeMap<String, HostTensor>,
     states: &mut States,
+) -> Result<Vec<(String, HostTensor)>> {
+    run_as(graph, weights, inputs, states, false)
+}
+
+/// As [`run`].
+///
+/// # Errors
+/// As [`run`], and [`Error::NotFinite`] that names the first node with a result that is not finite
+pub fn run_watched(
+    graph: &FixedGraph,
+    weights: &Weights,
+    inputs: &BTreeMap<String, HostTensor>,
+    states: &mut States,
+) -> Result<Vec<(String, HostTensor)>> {
+    run_as(graph, weights, inputs, states, true)
+}
+
+fn run_as(
+    graph: &FixedGraph,
+    weights: &Weights,
+    inputs: &BTreeMap<String, HostTensor>,
+    states: &mut States,
+    watch: bool,
 ) -> Result<Vec<(String, HostTensor)>> {
     let input = |name: &str, spec: &Spec| {
         let tensor = inputs.get(name).ok_or_else(|| Error::tensor(name, "the input is missing"))?;
@@ -29,7 +59,7 @@ pub fn run(
         }
         Ok(tensor.to_f64())
     };
-    let results = evaluate(graph, weights, &input, states)?;
+    let results = walk(graph, weights, &input, states, watch)?;
     let rounded = |(o, values): (&crate::graph::Output, Vec<f64>)| {
         let spec = &graph.values[o.value].spec;
         (o.name.clone(), HostTensor::from_f64(spec.dtype, &spec.shape, &values))
@@ -51,7 +81,17 @@ pub fn evaluate(
     inputs: InputValues<'_>,
     states: &mut States,
 ) -> Result<Vec<Vec<f64>>> {
-    let mut walk = Walk { graph, weights, inputs, states, values: HashMap::new(), readers: readers(graph) };
+    walk(graph, weights, inputs, states, false)
+}
+
+fn walk(
+    graph: &FixedGraph,
+    weights: &Weights,
+    inputs: InputValues<'_>,
+    states: &mut States,
+    watch: bool,
+) -> Result<Vec<Vec<f64>>> {
+    let mut walk = Walk { graph, weights, inputs, states, watch, values: HashMap::new(), readers: readers(graph) };
     let mut n = 0;
     while n < graph.nodes.len() {
         n = match graph.scans.iter().position(|s| s.body.start == n) {
@@ -74,7 +114,11 @@ fn readers(graph: &FixedGraph) -> HashMap<ValueId, usize> {
         carried.chain(s.slices.iter().map(|x| x.0)).chain(s.outputs.iter().map(|x| x.0))
     });
     let reads = graph.nodes.iter().flat_map(|n| n.inputs.iter().flatten().copied());
-    for value in reads.chain(scans).chain(graph.outputs.iter().map(|o| o.value)) {
+    let parts = graph.values.iter().flat_map(|v| match &v.source {
+        Source::Arena(parts) => parts.as_slice(),
+        _ => &[],
+    });
+    for value in reads.chain(scans).chain(graph.outputs.iter().map(|o| o.value)).chain(parts.copied()) {
         *readers.entry(value).or_insert(0) += 1;
     }
     readers
@@ -85,6 +129,7 @@ struct Walk<'a> {
     weights: &'a Weights,
     inputs: InputValues<'a>,
     states: &'a mut States,
+    watch: bool,
     values: HashMap<ValueId, Vec<f64>>,
     readers: HashMap<ValueId, usize>,
 }
@@ -96,6 +141,15 @@ impl Walk<'_> {
             let info = &self.graph.values[id];
             let values = match &info.source {
                 Source::Input(name) => (self.inputs)(name, &info.spec)?,
+                Source::Weight(key) if self.states.weights.contains_key(key) => self.states.weights[key].clone(),
+                Source::Arena(parts) => {
+                    let mut all = vec![0.0; info.spec.len()];
+                    for (part, first) in self.graph.arena_parts(parts) {
+                        let values = self.value(part)?;
+                        all[first..first + values.len()].copy_from_slice(values);
+                    }
+                    all
+                }
                 Source::Weight(key) => {
                     let tensor = self.weights.get(key)?;
                     if tensor.shape() != info.spec.shape {
@@ -108,7 +162,9 @@ impl Walk<'_> {
                     }
                     widened(tensor, key)?
                 }
-                Source::State(name) => self.states.get(name).cloned().unwrap_or_else(|| vec![0.0; info.spec.len()]),
+                Source::State(name) => {
+                    self.states.states.get(name).cloned().unwrap_or_else(|| vec![0.0; info.spec.len()])
+                }
                 Source::Constant(table) => table.to_f64(),
                 other => panic!("bug: {other:?} is read before it is written"),
             };
@@ -131,6 +187,14 @@ impl Walk<'_> {
             + node.call.outputs.iter().map(|o| o.len()).sum::<usize>();
         drop(room::<f64>(most, &node.label())?);
         let outputs = call_reference(&dense(&node.call), &inputs, Tol::GOLD);
+        for ((name, spec), values) in node.call.kernel.outputs.iter().zip(&node.call.outputs).zip(&outputs) {
+            if self.watch {
+                let rounded = HostTensor::from_f64(spec.dtype, &spec.shape, values);
+                if let Some(message) = not_finite(&node.label(), &node.at.to_string(), name, &rounded) {
+                    return Err(Error::NotFinite(message));
+                }
+            }
+        }
         self.keep(node, outputs);
         if self.graph.scan_of(n).is_none() {
             for v in node.inputs.iter().flatten() {
@@ -143,15 +207,31 @@ impl Walk<'_> {
     fn keep(&mut self, node: &Node, outputs: Vec<Vec<f64>>) {
         for (&id, values) in node.outputs.iter().zip(outputs) {
             if let Source::Updated { before, .. } = self.graph.values[id].source {
-                let mut state = before;
-                while let Source::Updated { before, .. } = self.graph.values[state].source {
-                    state = before;
-                }
-                if let Source::State(name) = &self.graph.values[state].source {
-                    self.states.insert(name.clone(), values.clone());
-                }
+                self.store(before, &values);
             }
             self.values.insert(id, values);
+        }
+    }
+
+    /// Keeps the new values of a state, a weight, or an arena of weights for the next run.
+    fn store(&mut self, mut of: ValueId, values: &[f64]) {
+        while let Source::Updated { before, .. } = self.graph.values[of].source {
+            of = before;
+        }
+        match &self.graph.values[of].source {
+            Source::State(name) => {
+                self.states.states.insert(name.clone(), values.to_vec());
+            }
+            Source::Weight(key) => {
+                self.states.weights.insert(key.clone(), values.to_vec());
+            }
+            Source::Arena(parts) => {
+                for (part, first) in self.graph.arena_parts(parts) {
+                    let len = self.graph.values[part].spec.len();
+                    self.store(part, &values[first..first + len]);
+                }
+            }
+            other => panic!("bug: {other:?} was updated in place"),
         }
     }
 

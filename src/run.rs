@@ -2,8 +2,7 @@
 //! submission, and makes no object of the driver.
 
 use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, mpsc};
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
 
 use crate::adapter::AdapterKind;
 use crate::device::{Device, Owned, Pipeline, lock};
@@ -14,7 +13,7 @@ use crate::kernel::Spec;
 use crate::plan::{BufferKind, Dispatch, Place, Plan};
 use crate::shader::Access;
 use crate::shape::Dims;
-use crate::store::{STORAGE, Store, room, write};
+use crate::store::{Held, STORAGE, Store, write};
 use crate::tensor::{Dtype, HostTensor};
 
 /// Written into guards; no kernel produces it by accident (a quiet NaN with a payload).
@@ -46,7 +45,7 @@ struct Recorded {
 pub struct Runner {
     device: Arc<Device>,
     plan: Arc<Plan>,
-    buffers: Owned<Vec<wgpu::Buffer>>,
+    buffers: Owned<Vec<Held>>,
     recorded: Owned<Vec<Recorded>>,
     inputs: HashMap<String, (Spec, Option<usize>)>,
     staging: Owned<wgpu::Buffer>,
@@ -107,7 +106,7 @@ impl Runner {
         )?);
         let stamp = [device.buffer("stamp", STAMP_BYTES, copy)?, device.buffer("stamp", STAMP_BYTES, copy)?];
         let stamp = Owned::new(stamp);
-        write(&device, &stamp[1], &NO_RUN.to_le_bytes())?;
+        write(&device, &stamp[1], 0, &NO_RUN.to_le_bytes())?;
         let progress = Mutex::new(Progress { epoch: NO_RUN, in_flight: VecDeque::new() });
         Ok(Runner { device, plan: plan.clone(), buffers, recorded, inputs, staging, stamp, progress })
     }
@@ -129,7 +128,7 @@ impl Runner {
             return Err(Error::tensor(name, format!("is {found}, expected {} {}", spec.dtype, Dims(&spec.shape))));
         }
         match buffer {
-            Some(i) => write(&self.device, &self.buffers[*i], tensor.bytes()),
+            Some(i) => write(&self.device, &self.buffers[*i].raw, 0, tensor.bytes()),
             None => Ok(()),
         }
     }
@@ -218,37 +217,15 @@ impl Runner {
         let commands = self.device.guarded("recording a read-back", || {
             let mut encoder =
                 self.device.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read") });
-            encoder.copy_buffer_to_buffer(&self.buffers[place.buffer], place.offset, staging, 0, bytes);
+            let held = &self.buffers[place.buffer];
+            encoder.copy_buffer_to_buffer(&held.raw, held.first + place.offset, staging, 0, bytes);
             encoder.copy_buffer_to_buffer(&self.stamp[1], 0, staging, bytes, STAMP_BYTES);
             encoder.finish()
         })?;
         let submitted = self.device.submit(commands)?;
-        let (send, receive) = mpsc::channel();
-        self.device.guarded("mapping a result", || {
-            staging.slice(..bytes + STAMP_BYTES).map_async(wgpu::MapMode::Read, move |r| {
-                let _ = send.send(r);
-            });
-        })?;
-        self.device.wait(&submitted)?;
+        let mapped = self.device.map(staging, bytes + STAMP_BYTES, &submitted);
         progress.in_flight.clear();
-        // Another thread's wait may have taken the callback, and be about to call it.
-        match receive.recv_timeout(Duration::from_secs(10)) {
-            Ok(Ok(())) => {}
-            Ok(Err(e)) => return Err(Error::Driver { call: "mapping a result".into(), message: e.to_string() }),
-            Err(_) => return Err(Error::DeviceLost("a result was never mapped".into())),
-        }
-        let data = self.device.guarded("reading a result", || {
-            let data = staging.slice(..bytes + STAMP_BYTES).get_mapped_range().map(|view| {
-                let mut data = room(view.len(), "a result")?;
-                data.extend_from_slice(&view);
-                Ok(data)
-            });
-            staging.unmap();
-            data
-        })?;
-        let data: Result<Vec<u8>> =
-            data.map_err(|e| Error::Driver { call: "reading a result".into(), message: e.to_string() })?;
-        let mut data = data?;
+        let mut data = mapped?;
         let stamp = data.split_off(bytes as usize);
         if stamp != progress.epoch.to_le_bytes() {
             return Err(Error::DeviceLost("the last run did not finish".into()));
@@ -261,7 +238,7 @@ impl Runner {
     /// guard and without reuse.
     pub fn run_guarded(&self, poison: u32) -> Result<()> {
         let epoch = lock(&self.progress).next_epoch();
-        write(&self.device, &self.stamp[1], &epoch.to_le_bytes())?;
+        write(&self.device, &self.stamp[1], 0, &epoch.to_le_bytes())?;
         let mut first = 0;
         while first < self.recorded.len() {
             let op = self.plan.dispatches[first].op;
@@ -330,8 +307,8 @@ impl Runner {
     }
 }
 
-fn write_at(device: &Device, buffer: &wgpu::Buffer, offset: u64, words: &[u32]) -> Result<()> {
-    device.upload(buffer, offset, bytemuck::cast_slice(words))
+fn write_at(device: &Device, held: &Held, offset: u64, words: &[u32]) -> Result<()> {
+    device.upload(&held.raw, held.first + offset, bytemuck::cast_slice(words))
 }
 
 fn dispatch(pass: &mut wgpu::ComputePass<'_>, r: &Recorded) {
@@ -357,18 +334,20 @@ fn expect_room(store: &Store, plan: &Plan, read_back: u64) -> Result<()> {
     Ok(())
 }
 
-fn make_buffer(store: &Arc<Store>, plan: &Plan, buffer: &crate::plan::Buffer) -> Result<wgpu::Buffer> {
+fn make_buffer(store: &Arc<Store>, plan: &Plan, buffer: &crate::plan::Buffer) -> Result<Held> {
+    let whole = |raw| Held { raw, first: 0 };
     match &buffer.kind {
         BufferKind::Weight { key, part } => store.weight(key, *part, &buffer.spec),
-        BufferKind::State(name) => store.state(name, &buffer.spec, buffer.bytes),
-        BufferKind::Folded(i) => store.upload("folded", store.folded(plan, &plan.folds[*i])?.bytes()),
+        BufferKind::State(name) => store.state(name, &buffer.spec, buffer.bytes).map(whole),
+        BufferKind::WeightArena(parts) => store.weight_arena(parts).map(whole),
+        BufferKind::Folded(i) => store.upload("folded", store.folded(plan, &plan.folds[*i])?.bytes()).map(whole),
         BufferKind::Constant(value) => match &plan.graph.values[*value].source {
-            Source::Constant(table) => store.upload("constant", table.bytes()),
+            Source::Constant(table) => store.upload("constant", table.bytes()).map(whole),
             other => panic!("bug: {other:?} is no constant"),
         },
-        BufferKind::Input(name) => store.device().buffer(name, buffer.bytes, STORAGE),
-        BufferKind::Slot | BufferKind::Packed | BufferKind::Output | BufferKind::Absent => {
-            store.device().buffer("slot", buffer.bytes, STORAGE)
+        BufferKind::Input(name) => store.device().buffer(name, buffer.bytes, STORAGE).map(whole),
+        BufferKind::Slot | BufferKind::Arena | BufferKind::Packed | BufferKind::Output | BufferKind::Absent => {
+            store.device().buffer("slot", buffer.bytes, STORAGE).map(whole)
         }
     }
 }
@@ -386,7 +365,7 @@ fn expect_bindings(plan: &Plan, max: u64) -> Result<()> {
 }
 
 /// Pipelines, parameters and bind groups of every dispatch: of those that run once, and of a run.
-fn record(device: &Arc<Device>, plan: &Plan, buffers: &[wgpu::Buffer], checks: Checks) -> Result<[Vec<Recorded>; 2]> {
+fn record(device: &Arc<Device>, plan: &Plan, buffers: &[Held], checks: Checks) -> Result<[Vec<Recorded>; 2]> {
     let align = u64::from(device.adapter().uniform_alignment.max(16));
     let mut blocks: Vec<u8> = vec![];
     let mut at: HashMap<&[u8], u64> = HashMap::new();
@@ -399,7 +378,7 @@ fn record(device: &Arc<Device>, plan: &Plan, buffers: &[wgpu::Buffer], checks: C
     }
     let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
     let uniforms = device.buffer("params", (blocks.len() as u64).max(16), usage)?;
-    write(device, &uniforms, &blocks)?;
+    write(device, &uniforms, 0, &blocks)?;
     let one = |d: &Dispatch| {
         let variant = plan.ops[d.op].variant();
         let module = plan.shaders.module(variant.shader)?;
@@ -409,7 +388,7 @@ fn record(device: &Arc<Device>, plan: &Plan, buffers: &[wgpu::Buffer], checks: C
             .iter()
             .map(|b| {
                 let (buffer, offset, bytes) = match b.place {
-                    Some(p) => (&buffers[p.buffer], p.offset, p.bytes),
+                    Some(p) => (&buffers[p.buffer].raw, buffers[p.buffer].first + p.offset, p.bytes),
                     None => (&uniforms, at[d.params.as_slice()], d.params.len() as u64),
                 };
                 let size = std::num::NonZeroU64::new(bytes);

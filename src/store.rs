@@ -8,7 +8,7 @@ use half::f16;
 use crate::device::{Device, Owned, lock};
 use crate::error::{Error, Result};
 use crate::file::bytes;
-use crate::graph::{FixedGraph, Source};
+use crate::graph::{ARENA_ALIGN, FixedGraph, Source};
 use crate::kernel::{Part, Ref, Role, Spec};
 use crate::plan::{BufferKind, Fold, Plan};
 use crate::shape::Dims;
@@ -92,11 +92,18 @@ fn weight_key(key: &str, part: Option<Part>, spec: &Spec) -> WeightKey {
     (key.to_owned(), part.map(|p| (p.first, p.rows)), spec.dtype)
 }
 
+/// A buffer, from byte `first` on.
+#[derive(Clone)]
+pub(crate) struct Held {
+    pub raw: wgpu::Buffer,
+    pub first: u64,
+}
+
 /// Device buffers of weights and states.
 pub struct Store {
     device: Arc<Device>,
     weights: Arc<Weights>,
-    uploaded: Owned<Mutex<HashMap<WeightKey, wgpu::Buffer>>>,
+    uploaded: Owned<Mutex<HashMap<WeightKey, Held>>>,
     states: Owned<Mutex<HashMap<String, (Spec, wgpu::Buffer)>>>,
 }
 
@@ -122,12 +129,16 @@ impl Store {
         match kind {
             BufferKind::Weight { key, part } => lock(&self.uploaded).contains_key(&weight_key(key, *part, spec)),
             BufferKind::State(name) => lock(&self.states).contains_key(name),
+            BufferKind::WeightArena(parts) => {
+                let uploaded = lock(&self.uploaded);
+                parts.iter().all(|(key, spec, _)| uploaded.contains_key(&weight_key(key, None, spec)))
+            }
             _ => false,
         }
     }
 
     /// The buffer of a weight, uploaded once.
-    pub(crate) fn weight(&self, key: &str, part: Option<Part>, spec: &Spec) -> Result<wgpu::Buffer> {
+    pub(crate) fn weight(&self, key: &str, part: Option<Part>, spec: &Spec) -> Result<Held> {
         let id = weight_key(key, part, spec);
         let mut uploaded = lock(&self.uploaded);
         if let Some(buffer) = uploaded.get(&id) {
@@ -140,15 +151,119 @@ impl Store {
             None => tensor.bytes(),
             Some(p) => &tensor.bytes()[p.first * row..(p.first + p.rows) * row],
         };
-        let buffer = self.upload(key, content)?;
-        uploaded.insert(id, buffer.clone());
-        Ok(buffer)
+        let held = Held { raw: self.upload(key, content)?, first: 0 };
+        uploaded.insert(id, held.clone());
+        Ok(held)
+    }
+
+    /// Gives the weights that `graph` updates together their places, side by side. Before the first runner of graphs
+    /// that share weights, so that all of them find the same ones.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] if a weight is missing or already lies elsewhere
+    pub fn prepare(&self, graph: &FixedGraph) -> Result<()> {
+        graph.weight_arenas().iter().try_for_each(|parts| self.weight_arena(parts).map(|_| ()))
+    }
+
+    /// The buffer of weights that are updated together, uploaded once.
+    pub(crate) fn weight_arena(&self, parts: &[(String, Spec, usize)]) -> Result<wgpu::Buffer> {
+        let mut uploaded = lock(&self.uploaded);
+        let found = |(key, spec, _): &(String, Spec, usize)| uploaded.get(&weight_key(key, None, spec)).cloned();
+        let there: Vec<Option<Held>> = parts.iter().map(found).collect();
+        if let Some(Some(first)) = there.first() {
+            let same = |((_, _, at), held): (&(String, Spec, usize), &Option<Held>)| {
+                held.as_ref().is_some_and(|h| h.raw == first.raw && h.first == 4 * *at as u64)
+            };
+            if parts.iter().zip(&there).all(same) {
+                return Ok(first.raw.clone());
+            }
+        }
+        if let Some(at) = there.iter().position(Option::is_some) {
+            return Err(Error::tensor(
+                &parts[at].0,
+                "already lies elsewhere on the device; training begins before other runs",
+            ));
+        }
+        let end = |(_, spec, at): &(String, Spec, usize)| (at + spec.len().next_multiple_of(ARENA_ALIGN)) as u64;
+        let raw =
+            self.device.buffer("weights", 4 * parts.iter().map(end).max().unwrap_or(ARENA_ALIGN as u64), STORAGE)?;
+        clear(&self.device, &raw)?;
+        for (key, spec, at) in parts {
+            let tensor = converted(self.weights.shaped(key, spec, None)?, spec.dtype, key)?;
+            write(&self.device, &raw, 4 * *at as u64, tensor.bytes())?;
+            uploaded.insert(weight_key(key, None, spec), Held { raw: raw.clone(), first: 4 * *at as u64 });
+        }
+        Ok(raw)
+    }
+
+    /// A weight as it is on the device, where runs may have updated it.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] if there is no such weight; what the device says
+    pub fn read_weight(&self, key: &str) -> Result<HostTensor> {
+        let host = self.weights.get(key)?;
+        let spec = Spec::new(host.dtype(), host.shape());
+        let held = lock(&self.uploaded).get(&weight_key(key, None, &spec)).cloned();
+        match held {
+            Some(held) => Ok(HostTensor::from_bytes(spec.dtype, &spec.shape, &self.read(&held, spec.bytes())?)),
+            None => Ok(host.as_ref().clone()),
+        }
+    }
+
+    /// Gives a weight other values, wherever it lies; all runners of the store see them.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] if `tensor` has another shape, or no runner has asked for the weight yet
+    pub fn set_weight(&self, key: &str, tensor: &HostTensor) -> Result<()> {
+        let spec = Spec::new(tensor.dtype(), tensor.shape());
+        self.weights.shaped(key, &spec, None)?;
+        let held = lock(&self.uploaded).get(&weight_key(key, None, &spec)).cloned();
+        let held = held.ok_or_else(|| Error::tensor(key, "is not on the device yet"))?;
+        write(&self.device, &held.raw, held.first, tensor.bytes())
+    }
+
+    /// The values of a state; `None` if no runner or caller has made it.
+    ///
+    /// # Errors
+    /// What the device says
+    pub fn read_state(&self, name: &str) -> Result<Option<HostTensor>> {
+        let found = lock(&self.states).get(name).cloned();
+        found
+            .map(|(spec, raw)| {
+                let bytes = self.read(&Held { raw, first: 0 }, spec.bytes())?;
+                Ok(HostTensor::from_bytes(spec.dtype, &spec.shape, &bytes))
+            })
+            .transpose()
+    }
+
+    /// Bytes of a buffer. A stamp written before and read with them tells that the copy was made.
+    fn read(&self, held: &Held, bytes: u64) -> Result<Vec<u8>> {
+        const STAMP: [u8; 8] = *b"HANDMILL";
+        let copy = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
+        let stamp = self.device.buffer("stamp", STAMP.len() as u64, copy)?;
+        write(&self.device, &stamp, 0, &STAMP)?;
+        let size = bytes + STAMP.len() as u64;
+        let usage = wgpu::BufferUsages::MAP_READ | wgpu::BufferUsages::COPY_DST;
+        let staging = self.device.buffer("read-back", size, usage)?;
+        let commands = self.device.guarded("recording a read-back", || {
+            let mut encoder =
+                self.device.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read") });
+            encoder.copy_buffer_to_buffer(&held.raw, held.first, &staging, 0, bytes);
+            encoder.copy_buffer_to_buffer(&stamp, 0, &staging, bytes, STAMP.len() as u64);
+            encoder.finish()
+        })?;
+        let submitted = self.device.submit(commands)?;
+        let mut data = self.device.map(&staging, size, &submitted)?;
+        if data.split_off(bytes as usize) != STAMP {
+            return Err(Error::DeviceLost("a read-back did not finish".into()));
+        }
+        Ok(data)
     }
 
     /// A buffer with `bytes`.
     pub(crate) fn upload(&self, label: &str, bytes: &[u8]) -> Result<wgpu::Buffer> {
         let buffer = self.device.buffer(label, (bytes.len() as u64).next_multiple_of(4), STORAGE)?;
-        write(&self.device, &buffer, bytes)?;
+        write(&self.device, &buffer, 0, bytes)?;
         Ok(buffer)
     }
 
@@ -197,7 +312,7 @@ impl Store {
     pub fn set_state(&self, name: &str, tensor: &HostTensor) -> Result<()> {
         let spec = Spec::new(tensor.dtype(), tensor.shape());
         let buffer = self.state(name, &spec, spec.bytes())?;
-        write(&self.device, &buffer, tensor.bytes())
+        write(&self.device, &buffer, 0, tensor.bytes())
     }
 
     /// Makes every state zero again.
@@ -223,16 +338,16 @@ fn clear(device: &Device, buffer: &wgpu::Buffer) -> Result<()> {
         .try_for_each(|at| device.upload(buffer, at as u64, &zeros[..zeros.len().min(size - at)]))
 }
 
-/// Writes `bytes`, padded to whole words.
-pub(crate) fn write(device: &Device, buffer: &wgpu::Buffer, bytes: &[u8]) -> Result<()> {
+/// Writes `bytes`, padded to whole words, from byte `first` on.
+pub(crate) fn write(device: &Device, buffer: &wgpu::Buffer, first: u64, bytes: &[u8]) -> Result<()> {
     let (words, rest) = bytes.split_at(bytes.len() / 4 * 4);
     for (i, piece) in words.chunks(PIECE).enumerate() {
-        device.upload(buffer, (i * PIECE) as u64, piece)?;
+        device.upload(buffer, first + (i * PIECE) as u64, piece)?;
     }
     if !rest.is_empty() {
         let mut word = [0; 4];
         word[..rest.len()].copy_from_slice(rest);
-        device.upload(buffer, words.len() as u64, &word)?;
+        device.upload(buffer, first + words.len() as u64, &word)?;
     }
     Ok(())
 }

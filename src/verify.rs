@@ -129,14 +129,21 @@ struct Lockstep<'a> {
     store: &'a Arc<Store>,
     tol: Tol,
     cache: HashMap<ValueId, Arc<Vec<f64>>>,
-    /// States before the run.
+    /// States, and weights that the plan updates, before the run.
     before: HashMap<ValueId, Arc<Vec<f64>>>,
 }
 
 impl Lockstep<'_> {
     fn remember_states(&mut self) -> Result<()> {
+        let updated = self.plan.graph.updated_weights();
         for (id, value) in self.plan.graph.values.iter().enumerate() {
-            if matches!(value.source, Source::State(_)) && self.plan.places.contains_key(&id) {
+            let changes = match &value.source {
+                Source::State(_) => true,
+                Source::Weight(_) => updated.contains(&id),
+                Source::Arena(parts) => parts.iter().any(|p| updated.contains(p)),
+                _ => false,
+            };
+            if changes && self.plan.places.contains_key(&id) {
                 self.before.insert(id, Arc::new(self.runner.read_value(id, None)?.to_f64()));
             }
         }

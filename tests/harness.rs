@@ -1,6 +1,8 @@
 //! Bugs planted in kernels, references and goldens: the harness that judges rows must fail each of them,
 //! and pass the same kernel without the bug.
 
+#[path = "gradients/judge.rs"]
+mod gradient_judge;
 #[path = "kernels/judge.rs"]
 mod judge;
 #[allow(dead_code)]
@@ -9,10 +11,11 @@ mod row;
 
 use std::sync::{Arc, OnceLock};
 
+use gradient_judge::Gradient;
 use handmill::check::{self, Tol};
 use handmill::device::{Device, Select};
 use handmill::engine::Tensors;
-use handmill::kernel::{Call, Grid, Kernel, Port, Scalars, Spec, Step, Variant};
+use handmill::kernel::{Backward, Call, Grid, Kernel, Port, Scalars, Spec, Step, Variant};
 use handmill::plan::Options;
 use handmill::shader::Shaders;
 use handmill::store::{Store, Weights};
@@ -301,4 +304,122 @@ fn lock_step_finds_the_operation_with_the_bug() {
     assert_eq!(wrong, ["layer_norm"], "only the operation with the bug differs");
     let (index, repro) = found.first.expect("the bug was not found");
     assert_eq!((found.ops[index].label.as_str(), repro.kernel.as_str()), ("layer_norm", "layer_norm"));
+}
+
+/// `y = a² + a·b`, with a gradient rule.
+macro_rules! quadratic {
+    ($rule:expr) => {{
+        static KERNEL: Kernel = Kernel {
+            name: "quadratic",
+            inputs: &[Port::f32("a"), Port::f32("b")],
+            shape: |c| Ok(vec![c.spec(0)]),
+            scalars: |c| Scalars::new().set("n", c.spec(0).len()),
+            variants: &[Variant {
+                shader: "struct Params { n: u32 }
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> a: array<f32>;
+@group(0) @binding(2) var<storage, read> b: array<f32>;
+@group(0) @binding(3) var<storage, read_write> y: array<f32>;
+@compute @workgroup_size(64)
+fn quadratic(@builtin(global_invocation_id) id: vec3<u32>) {
+    if id.x < params.n { y[id.x] = a[id.x] * a[id.x] + a[id.x] * b[id.x]; }
+}
+",
+                steps: &[Step { entry: "quadratic", grid: elements, loops: |_| 0 }],
+                ..Variant::BASE
+            }],
+            reference: |r| vec![r.f64(0).iter().zip(r.f64(1)).map(|(a, b)| a * a + a * b).collect()],
+            bound: |r, _| {
+                let one = |(a, b): (&f64, &f64)| r.tol.sum(4, a * a + (a * b).abs(), a * a + a * b);
+                vec![r.f64(0).iter().zip(r.f64(1)).map(one).collect()]
+            },
+            backward: Backward::Rule($rule),
+            ..Kernel::BASE
+        };
+        || Gradient::of(Row::new(&KERNEL, "f32/3x4").f32(&[3, 4]).f32(&[3, 4]))
+    }};
+}
+
+/// The sound rule passes both rows; the planted one fails that on the references, or if it passes there, on the adapter.
+fn gradient_fails(planted: fn() -> Gradient, on_the_references: bool, words: &str) {
+    let sound = quadratic!(|n| vec![Some(n.d(0) * (n.x(0) * 2.0 + n.x(1))), Some(n.d(0) * n.x(0))])();
+    gradient_judge::reference_row(&sound).unwrap();
+    let found = gradient_judge::reference_row(&planted());
+    assert_eq!(found.is_err(), on_the_references, "{found:?}");
+    let found = match device() {
+        Some(device) => {
+            gradient_judge::gpu_row(&sound, &device).unwrap();
+            found.and_then(|()| gradient_judge::gpu_row(&planted(), &device))
+        }
+        None if on_the_references => found,
+        None => return,
+    };
+    let found = found.expect_err("the planted bug passed").message().unwrap_or_default().to_owned();
+    println!("{found}");
+    assert!(found.contains(words), "'{words}' is not in: {found}");
+}
+
+#[test]
+fn a_gradient_that_forgets_d_y() {
+    let planted = quadratic!(|n| vec![Some(n.x(0) * 2.0 + n.x(1)), Some(n.d(0) * n.x(0))]);
+    gradient_fails(planted, true, "d_a[0] is");
+}
+
+#[test]
+fn a_gradient_that_drops_a_term() {
+    let planted = quadratic!(|n| vec![Some(n.d(0) * (n.x(0) * 2.0)), Some(n.d(0) * n.x(0))]);
+    gradient_fails(planted, true, "and central differences give");
+}
+
+#[test]
+fn a_gradient_of_the_wrong_input() {
+    let planted = quadratic!(|n| vec![Some(n.d(0) * n.x(0)), Some(n.d(0) * (n.x(0) * 2.0 + n.x(1)))]);
+    gradient_fails(planted, true, "and central differences give");
+}
+
+#[test]
+fn a_gradient_of_the_wrong_sign_in_one_input() {
+    let planted = quadratic!(|n| vec![Some(n.d(0) * (n.x(0) * 2.0 + n.x(1))), Some(-(n.d(0) * n.x(0)))]);
+    gradient_fails(planted, true, "d_b[0] is");
+}
+
+#[test]
+fn a_gradient_that_is_not_there() {
+    let planted = quadratic!(|n| vec![Some(n.d(0) * (n.x(0) * 2.0 + n.x(1))), None]);
+    // On its other path, b has a gradient: only its value is wrong.
+    gradient_fails(planted, true, "d_b[0] is");
+}
+
+/// `d_b = d_y·a` by a kernel whose reference is right and whose shader forgets `d_y`: differences see the reference alone.
+static FORGETFUL: Kernel = Kernel {
+    name: "forgetful",
+    inputs: &[Port::f32("a"), Port::f32("d_y")],
+    outputs: &["d_b"],
+    shape: |c| Ok(vec![c.spec(0)]),
+    scalars: |c| Scalars::new().set("n", c.spec(0).len()),
+    variants: &[Variant {
+        shader: "struct Params { n: u32 }
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> a: array<f32>;
+@group(0) @binding(2) var<storage, read_write> d_b: array<f32>;
+@compute @workgroup_size(64)
+fn forgetful(@builtin(global_invocation_id) id: vec3<u32>) {
+    if id.x < params.n { d_b[id.x] = a[id.x]; }
+}
+",
+        steps: &[Step { entry: "forgetful", grid: elements, loops: |_| 0 }],
+        ..Variant::BASE
+    }],
+    reference: |r| vec![r.f64(0).iter().zip(r.f64(1)).map(|(a, d)| a * d).collect()],
+    bound: |r, y| check::each(y, |v| r.tol.rounded(v)),
+    ..Kernel::BASE
+};
+
+#[test]
+fn a_gradient_kernel_whose_shader_forgets_d_y() {
+    let planted = quadratic!(|n| {
+        let d_b = n.graph().dispatch(&FORGETFUL, &[Some(n.x(0)), Some(n.d(0))], &[])[0];
+        vec![Some(n.d(0) * (n.x(0) * 2.0 + n.x(1))), Some(d_b)]
+    });
+    gradient_fails(planted, false, "forgetful");
 }

@@ -25,6 +25,9 @@ mod matmul;
 #[path = "kernels/norm.rs"]
 mod norm;
 #[allow(dead_code)]
+#[path = "kernels/optimizer.rs"]
+mod optimizer;
+#[allow(dead_code)]
 #[path = "kernels/pool.rs"]
 mod pool;
 #[allow(dead_code)]
@@ -266,6 +269,7 @@ fn rows_plan_on_every_named_adapter_with_every_variant() {
         index::rows,
         resize::rows,
         random::rows,
+        optimizer::rows,
     ];
     let (mut found, mut planned) = (vec![], BTreeSet::new());
     for row in families.iter().flat_map(|rows| rows()) {
@@ -318,14 +322,14 @@ fn graph(folder: &Path) -> handmill::Result<Arc<FixedGraph>> {
     loaded.graph(&Inputs::of(&inputs), Some(keys))
 }
 
-/// Folders of `tests/data` with a `config.json`.
+/// Folders of `tests/data` with a `config.json` and inputs.
 fn fixtures() -> Vec<PathBuf> {
     let folders = |path: &Path| -> Vec<PathBuf> {
         let entries = fs::read_dir(path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
         entries.map(|e| e.expect("an entry").path()).filter(|p| p.is_dir()).collect()
     };
     let mut found: Vec<_> = folders(&root().join("tests/data")).iter().flat_map(|f| folders(f)).collect();
-    found.retain(|f| f.join("config.json").exists());
+    found.retain(|f| f.join("config.json").exists() && f.join("inputs.safetensors").exists());
     found.sort();
     assert!(!found.is_empty(), "tests/data holds no fixtures");
     found

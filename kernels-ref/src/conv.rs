@@ -85,6 +85,65 @@ pub fn conv_transpose2d(x: &[f64], w: &[f64], s: &Conv2d) -> Vec<f64> {
     y
 }
 
+/// Gradient of [`conv2d`] with respect to `x`, from `d_y (B,O,OH,OW)`: every window adds what it saw back to where it saw
+/// it (Dumoulin, Visin 2016, arXiv:1603.07285, ch. 4).
+///
+/// `d_x[b, g·C/groups + c, i·stride + u·dilation − before, …] += w[o,c,u,v] · d_y[b,o,i,j]`, over the channels of the group
+pub fn conv2d_backward_data(d_y: &[f64], w: &[f64], s: &Conv2d) -> Vec<f64> {
+    let ([h, wd], [oh, ow], [kh, kw]) = (s.input, s.output, s.kernel);
+    let (cg, og) = (s.c / s.groups, s.o / s.groups);
+    let mut d_x = vec![0.0; s.batch * s.c * h * wd];
+    d_x.par_chunks_mut(h * wd).enumerate().for_each(|(plane, d_x)| {
+        let (b, c) = (plane / s.c, plane % s.c);
+        for o in c / cg * og..(c / cg + 1) * og {
+            let d_y = &d_y[(b * s.o + o) * oh * ow..][..oh * ow];
+            for u in 0..kh {
+                for v in 0..kw {
+                    let weight = w[((o * cg + c % cg) * kh + u) * kw + v];
+                    for i in 0..oh {
+                        let Some(r) = inside(i * s.stride[0] + u * s.dilation[0], s.before[0], h) else { continue };
+                        for j in 0..ow {
+                            if let Some(q) = inside(j * s.stride[1] + v * s.dilation[1], s.before[1], wd) {
+                                d_x[r * wd + q] += weight * d_y[i * ow + j];
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    });
+    d_x
+}
+
+/// Gradient of [`conv2d`] with respect to `w`, from `d_y (B,O,OH,OW)`.
+///
+/// `d_w[o,c,u,v] = Σ_{b,i,j} d_y[b,o,i,j] · x[b, g·C/groups + c, i·stride + u·dilation − before, …]`, zeros outside
+pub fn conv2d_backward_weight(x: &[f64], d_y: &[f64], s: &Conv2d) -> Vec<f64> {
+    let ([h, wd], [oh, ow], [kh, kw]) = (s.input, s.output, s.kernel);
+    let (cg, og) = (s.c / s.groups, s.o / s.groups);
+    let mut d_w = vec![0.0; s.o * cg * kh * kw];
+    d_w.par_chunks_mut(kh * kw).enumerate().for_each(|(filter, d_w)| {
+        let (o, c) = (filter / cg, filter % cg);
+        for b in 0..s.batch {
+            let x = &x[(b * s.c + o / og * cg + c) * h * wd..][..h * wd];
+            let d_y = &d_y[(b * s.o + o) * oh * ow..][..oh * ow];
+            for u in 0..kh {
+                for v in 0..kw {
+                    for i in 0..oh {
+                        let Some(r) = inside(i * s.stride[0] + u * s.dilation[0], s.before[0], h) else { continue };
+                        for j in 0..ow {
+                            if let Some(q) = inside(j * s.stride[1] + v * s.dilation[1], s.before[1], wd) {
+                                d_w[u * kw + v] += d_y[i * ow + j] * x[r * wd + q];
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    });
+    d_w
+}
+
 /// `at − before` if it lies in `0..n`.
 fn inside(at: usize, before: usize, n: usize) -> Option<usize> {
     at.checked_sub(before).filter(|&i| i < n)
@@ -147,6 +206,14 @@ mod tests {
         assert_eq!(conv_transpose2d(&[1.0, 2.0], &w, &s), [1.0, 10.0, 102.0, 20.0, 200.0]);
         let cut = Conv2d { output: [1, 3], before: [0, 1], ..s };
         assert_eq!(conv_transpose2d(&[1.0, 2.0], &w, &cut), [10.0, 102.0, 20.0]);
+    }
+
+    // By hand: windows 1 2 and 2 3 of the row 1 2 3, weights 10 100, gradients 1 and 2.
+    #[test]
+    fn gradients_of_two_windows() {
+        let s = Conv2d { input: [1, 3], output: [1, 2], kernel: [1, 2], ..PLAIN };
+        assert_eq!(conv2d_backward_data(&[1.0, 2.0], &[10.0, 100.0], &s), [10.0, 120.0, 200.0]);
+        assert_eq!(conv2d_backward_weight(&[1.0, 2.0, 3.0], &[1.0, 2.0], &s), [5.0, 8.0]);
     }
 
     // ⟨conv(x), y⟩ = ⟨x, convᵀ(y)⟩: the transposed convolution with the same weight is the adjoint.

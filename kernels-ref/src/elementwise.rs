@@ -192,6 +192,152 @@ pub fn pow(a: f64, b: f64) -> f64 {
     a.powf(b)
 }
 
+/// `d_y·sign(x)`.
+pub fn abs_backward(x: f64, d_y: f64) -> f64 {
+    d_y * sign(x)
+}
+
+/// `d_y/(2·y)` with `y = √x`.
+pub fn sqrt_backward(y: f64, d_y: f64) -> f64 {
+    d_y / (2.0 * y)
+}
+
+/// `−d_y·y³/2` with `y = 1/√x`.
+pub fn rsqrt_backward(y: f64, d_y: f64) -> f64 {
+    -d_y * y * y * y / 2.0
+}
+
+/// `−d_y·y²` with `y = 1/x`.
+pub fn reciprocal_backward(y: f64, d_y: f64) -> f64 {
+    -d_y * y * y
+}
+
+/// `d_y·cos x`.
+pub fn sin_backward(x: f64, d_y: f64) -> f64 {
+    d_y * x.cos()
+}
+
+/// `−d_y·sin x`.
+pub fn cos_backward(x: f64, d_y: f64) -> f64 {
+    -d_y * x.sin()
+}
+
+/// `d_y·(1 − y²)` with `y = tanh x`.
+pub fn tanh_backward(y: f64, d_y: f64) -> f64 {
+    d_y * (1.0 - y) * (1.0 + y)
+}
+
+/// `d_y·2/√π·e^(−x²)`.
+pub fn erf_backward(x: f64, d_y: f64) -> f64 {
+    d_y * std::f64::consts::FRAC_2_SQRT_PI * (-x * x).exp()
+}
+
+/// `d_y·y·(1 − y)` with `y = sigmoid(x)`.
+pub fn sigmoid_backward(y: f64, d_y: f64) -> f64 {
+    d_y * y * (1.0 - y)
+}
+
+/// `d_y` where `y = max(x, 0)` is positive, else 0.
+pub fn relu_backward(y: f64, d_y: f64) -> f64 {
+    if y > 0.0 { d_y } else { 0.0 }
+}
+
+/// `φ(x)`, the density of the normal distribution.
+pub fn normal_density(x: f64) -> f64 {
+    (-0.5 * x * x).exp() / (2.0 * std::f64::consts::PI).sqrt()
+}
+
+/// `d_y·(Φ(x) + x·φ(x))`.
+pub fn gelu_backward(x: f64, d_y: f64) -> f64 {
+    d_y * (normal_tail(-x) + x * normal_density(x))
+}
+
+/// `d_y·((1 + tanh u)/2 + x·(1 − tanh² u)·u′/2)` with `u = √(2/π)·(x + 0.044715·x³)`.
+pub fn gelu_tanh_backward(x: f64, d_y: f64) -> f64 {
+    let c = (2.0 / std::f64::consts::PI).sqrt();
+    // Beyond 30, tanh u is ±1 in f64, and x³ may overflow.
+    let near = x.clamp(-30.0, 30.0);
+    let u = c * (near + 0.044715 * near * near * near);
+    let slope = c * (1.0 + 3.0 * 0.044715 * near * near);
+    // (1 + tanh u)/2 = σ(2u) and 1 − tanh² u = 4·σ(2u)·σ(−2u) keep their digits.
+    let s = sigmoid(2.0 * u);
+    d_y * (s + 2.0 * near * s * sigmoid(-2.0 * u) * slope)
+}
+
+/// `d_y·(s + 1.702·x·s·(1 − s))` with `s = sigmoid(1.702·x)`.
+pub fn quick_gelu_backward(x: f64, d_y: f64) -> f64 {
+    let z = 1.702 * x;
+    d_y * sigmoid(z) * (1.0 + z * sigmoid(-z))
+}
+
+/// `d_y·(s + x·s·(1 − s))` with `s = sigmoid(x)`.
+pub fn silu_backward(x: f64, d_y: f64) -> f64 {
+    d_y * sigmoid(x) * (1.0 + x * sigmoid(-x))
+}
+
+/// `d_y·(2·x + 3)/6` between −3 and 3, 0 at and below −3, `d_y` at and above 3.
+pub fn hardswish_backward(x: f64, d_y: f64) -> f64 {
+    if x <= -3.0 {
+        0.0
+    } else if x < 3.0 {
+        d_y * (2.0 * x + 3.0) / 6.0
+    } else {
+        d_y
+    }
+}
+
+/// `d_y·(t + x·(1 − t²)·sigmoid(x))` with `t = tanh(ln(1 + eˣ))`.
+pub fn mish_backward(x: f64, d_y: f64) -> f64 {
+    let t = softplus(x, 1.0, f64::INFINITY).tanh();
+    d_y * (t + x * (1.0 - t) * (1.0 + t) * sigmoid(x))
+}
+
+/// `d_y` where `x > 0`, else `slope·d_y`.
+pub fn leaky_relu_backward(x: f64, d_y: f64, slope: f64) -> f64 {
+    if x > 0.0 { d_y } else { slope * d_y }
+}
+
+/// `d_y` where `x > 0`, else `alpha·eˣ·d_y` (Clevert et al. 2015, arXiv:1511.07289).
+pub fn elu_backward(x: f64, d_y: f64, alpha: f64) -> f64 {
+    if x > 0.0 { d_y } else { alpha * x.exp() * d_y }
+}
+
+/// `d_y·sigmoid(beta·x)`; `d_y` where `beta·x > threshold`.
+pub fn softplus_backward(x: f64, d_y: f64, beta: f64, threshold: f64) -> f64 {
+    if beta * x > threshold { d_y } else { d_y * sigmoid(beta * x) }
+}
+
+/// `d_y` where `low ≤ x ≤ high`, else 0.
+pub fn clamp_backward(x: f64, d_y: f64, low: f64, high: f64) -> f64 {
+    if (low..=high).contains(&x) { d_y } else { 0.0 }
+}
+
+/// The gradients of `a` and `b`: `d_y` for the larger, half of it for each of two equal numbers.
+pub fn maximum_backward(a: f64, b: f64, d_y: f64) -> (f64, f64) {
+    if a == b {
+        (0.5 * d_y, 0.5 * d_y)
+    } else if a > b {
+        (d_y, 0.0)
+    } else {
+        (0.0, d_y)
+    }
+}
+
+/// The gradients of `a` and `b`: `d_y` for the smaller, half of it for each of two equal numbers.
+pub fn minimum_backward(a: f64, b: f64, d_y: f64) -> (f64, f64) {
+    maximum_backward(-a, -b, d_y)
+}
+
+/// `d_y·b·a^(b − 1)`, and 0 where `b` is: there `y` is 1 whatever `a`.
+pub fn pow_backward_a(a: f64, b: f64, d_y: f64) -> f64 {
+    if b == 0.0 { 0.0 } else { d_y * b * a.powf(b - 1.0) }
+}
+
+/// `d_y·y·ln a` with `y = a^b`, and 0 where `a` is 0 and `b` is not negative: there `y` is 0 beside `b`.
+pub fn pow_backward_b(a: f64, b: f64, y: f64, d_y: f64) -> f64 {
+    if a == 0.0 && b >= 0.0 { 0.0 } else { d_y * y * a.ln() }
+}
+
 /// 1 where `a ⋈ b` holds, else 0; `relation` is one of `eq ne lt le gt ge`.
 pub fn compare(a: &[f64], b: &[f64], relation: &str) -> Vec<f64> {
     let holds = |a: f64, b: f64| match relation {

@@ -61,6 +61,36 @@ pub fn pad(x: &[f64], shape: &[usize], pads: &[(usize, usize)], outside: Outside
         .collect()
 }
 
+/// The gradient of padding the middle axis of `x (outer, m, inner)`: each element of `d_y` is added where [`pad`] took it
+/// from.
+pub fn pad_backward(
+    d_y: &[f64],
+    [outer, m, inner]: [usize; 3],
+    (before, after): (usize, usize),
+    outside: Outside,
+) -> Vec<f64> {
+    let mut d_x = vec![0.0; outer * m * inner];
+    let padded = before + m + after;
+    for o in 0..outer {
+        for k in 0..padded {
+            let c = k as i64 - before as i64;
+            let n = m as i64;
+            let from = match outside {
+                _ if (0..n).contains(&c) => c,
+                Outside::Constant(_) => continue,
+                Outside::Reflect if c < 0 => -c,
+                Outside::Reflect => 2 * (n - 1) - c,
+                Outside::Replicate => c.clamp(0, n - 1),
+                Outside::Circular => c.rem_euclid(n),
+            };
+            for i in 0..inner {
+                d_x[(o * m + from as usize) * inner + i] += d_y[(o * padded + k) * inner + i];
+            }
+        }
+    }
+    d_x
+}
+
 /// The gradient of a value of `len` elements: what arrives at each element that a view shows (`shown`, in the order of
 /// `d_y`), added to `base`.
 pub fn view_backward(d_y: &[f64], shown: &[usize], base: Option<&[f64]>, len: usize) -> Vec<f64> {

@@ -8,6 +8,7 @@ pub mod index;
 pub mod layout;
 pub mod matmul;
 pub mod norm;
+pub mod optimizer;
 pub mod pool;
 pub mod random;
 pub mod reduce;

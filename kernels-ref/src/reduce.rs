@@ -34,6 +34,29 @@ pub fn logsumexp(rows: &[Vec<f64>]) -> Vec<f64> {
         .collect()
 }
 
+/// `d_y·e^(x − y)` with `y = ln Σ e^x`, both repeated to the shape of `x`; 0 where `x` is −∞.
+pub fn logsumexp_backward(x: &[f64], y: &[f64], d_y: &[f64]) -> Vec<f64> {
+    (0..x.len()).map(|i| if x[i] == f64::NEG_INFINITY { 0.0 } else { d_y[i] * (x[i] - y[i]).exp() }).collect()
+}
+
+/// `d_y·Π_{k≠i} x_k` over rows of `c` elements.
+pub fn prod_backward(x: &[f64], d_y: &[f64], c: usize) -> Vec<f64> {
+    let mut d_x = vec![0.0; x.len()];
+    for (r, d) in d_y.iter().enumerate() {
+        let row = &x[r * c..][..c];
+        let mut after = vec![1.0; c];
+        for i in (0..c - 1).rev() {
+            after[i] = after[i + 1] * row[i + 1];
+        }
+        let mut before = 1.0;
+        for i in 0..c {
+            d_x[r * c + i] = d * before * after[i];
+            before *= row[i];
+        }
+    }
+    d_x
+}
+
 /// `Σ (x − mean)² / (R − correction)`.
 pub fn variance(rows: &[Vec<f64>], correction: f64) -> Vec<f64> {
     mean(rows)

@@ -33,6 +33,31 @@ pub fn log_softmax(x: &[f64], c: usize) -> Vec<f64> {
     y
 }
 
+/// The gradient of softmax over rows of `c` elements: `y_i·(d_y_i − Σ_k d_y_k·y_k)`, from the Jacobian
+/// `∂y_k/∂x_i = y_k·(δ_ki − y_i)`.
+pub fn softmax_backward(y: &[f64], d_y: &[f64], c: usize) -> Vec<f64> {
+    let mut d_x = vec![0.0; y.len()];
+    for r in (0..y.len()).step_by(c) {
+        let sum: f64 = (r..r + c).map(|k| d_y[k] * y[k]).sum();
+        for i in r..r + c {
+            d_x[i] = y[i] * (d_y[i] - sum);
+        }
+    }
+    d_x
+}
+
+/// The gradient of the logarithm of softmax over rows of `c` elements: `d_y_i − e^(y_i)·Σ_k d_y_k`.
+pub fn log_softmax_backward(y: &[f64], d_y: &[f64], c: usize) -> Vec<f64> {
+    let mut d_x = vec![0.0; y.len()];
+    for r in (0..y.len()).step_by(c) {
+        let sum: f64 = d_y[r..r + c].iter().sum();
+        for i in r..r + c {
+            d_x[i] = d_y[i] - y[i].exp() * sum;
+        }
+    }
+    d_x
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,6 @@
 //! A finished graph, as plain data.
 
+use std::collections::HashSet;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -183,6 +184,47 @@ impl FixedGraph {
     /// Number of weight elements.
     pub fn parameters(&self) -> usize {
         self.weights().map(|(_, s)| s.len()).sum()
+    }
+    /// Weights that the graph updates: alone, or as parts of an arena.
+    pub fn updated_weights(&self) -> HashSet<ValueId> {
+        let ports = |n: &Node| n.call.kernel.in_place.iter().filter_map(|&(_, p)| n.inputs[p]).collect::<Vec<_>>();
+        let mut updated = HashSet::new();
+        for mut value in self.nodes.iter().flat_map(ports) {
+            while let Source::Updated { before, .. } = self.values[value].source {
+                value = before;
+            }
+            match &self.values[value].source {
+                Source::Weight(_) => updated.extend([value]),
+                Source::Arena(parts) => updated.extend(parts.iter().copied().filter(|&p| self.is_weight(p))),
+                _ => {}
+            }
+        }
+        updated
+    }
+    fn is_weight(&self, value: ValueId) -> bool {
+        matches!(self.values[value].source, Source::Weight(_))
+    }
+    /// The parts of an arena with the first element of each.
+    pub fn arena_parts(&self, parts: &[ValueId]) -> Vec<(ValueId, usize)> {
+        let mut first = 0;
+        let place = |&part: &ValueId| {
+            let at = first;
+            first += self.values[part].spec.len().next_multiple_of(ARENA_ALIGN);
+            (part, at)
+        };
+        parts.iter().map(place).collect()
+    }
+    /// The arenas of weights, each as the keys, shapes and first elements of its parts.
+    pub fn weight_arenas(&self) -> Vec<Vec<(String, Spec, usize)>> {
+        let keyed = |(part, first): (ValueId, usize)| match &self.values[part].source {
+            Source::Weight(key) => Some((key.clone(), self.values[part].spec.clone(), first)),
+            _ => None,
+        };
+        let arena = |v: &ValueInfo| match &v.source {
+            Source::Arena(parts) => self.arena_parts(parts).into_iter().map(keyed).collect::<Option<Vec<_>>>(),
+            _ => None,
+        };
+        self.values.iter().filter_map(arena).collect()
     }
     /// The scan whose body holds `node`.
     pub fn scan_of(&self, node: usize) -> Option<usize> {

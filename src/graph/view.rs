@@ -45,6 +45,11 @@ impl<'g> Tensor<'g> {
         handle.layout.is_contiguous() && handle.layout.shape == inner.values[handle.value].spec.shape
     }
 
+    /// The value behind this handle, of a dense copy if it is not all of it.
+    pub(crate) fn value_of_whole(self) -> ValueId {
+        if self.is_whole() { self.value() } else { self.copy().value() }
+    }
+
     /// The sizes, as `let [b, t, c] = x.dims();`. Another rank is an error of the graph.
     #[track_caller]
     pub fn dims<const N: usize>(self) -> [usize; N] {

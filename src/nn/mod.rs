@@ -1,6 +1,7 @@
 //! Compositions without a shader of their own, under the names their checkpoints use.
 
 mod additive_attention;
+mod batch_norm;
 mod linear;
 pub mod multi_head;
 mod patches;
@@ -8,6 +9,7 @@ mod recurrent;
 pub mod resnet2d;
 
 pub use additive_attention::AdditiveAttention;
+pub use batch_norm::batch_norm2d;
 pub use linear::linear;
 pub use patches::patches;
 pub use recurrent::{Cell, CellWeights, Recurrent};

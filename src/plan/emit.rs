@@ -1,6 +1,6 @@
 //! Operations → dispatches: copies where a kernel needs dense inputs, variants, grids, bindings, limits.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::assign::{Assigner, last_uses, scan_of_value};
 use super::bind::{fold, no_aliases, overrides, pack};
@@ -23,12 +23,14 @@ pub(super) fn emit(mut draft: Draft, adapter: &Adapter, options: &Options) -> Re
         dispatches: vec![],
         scratch: HashMap::new(),
         step_places: HashMap::new(),
+        updated: draft.graph.updated_weights(),
         ops,
         draft,
         adapter,
         options,
     };
     emitter.choose_variants()?;
+    emitter.place_arenas()?;
     emitter.place_results()?;
     // Operations that a scan adds around itself stand behind these, emitted where they are needed.
     let count = emitter.ops.len();
@@ -99,6 +101,8 @@ pub(super) struct Emitter<'a> {
     pub(super) scratch: HashMap<&'static str, Place>,
     /// Where each step of a scan put its values, if none is reused.
     pub(super) step_places: HashMap<(usize, usize), StepPlaces>,
+    /// Weights that this plan updates.
+    updated: HashSet<ValueId>,
     pub(super) adapter: &'a Adapter,
     pub(super) options: &'a Options,
 }
@@ -129,6 +133,32 @@ impl Emitter<'_> {
 
     pub(super) fn spec(&self, value: ValueId) -> &Spec {
         &self.draft.specs[value]
+    }
+
+    /// Buffers of the arenas, and in them the places of their parts.
+    fn place_arenas(&mut self) -> Result<()> {
+        let graph = self.draft.graph.clone();
+        for (id, value) in graph.values.iter().enumerate() {
+            let Source::Arena(parts) = &value.source else { continue };
+            if !self.ops.iter().any(|o| o.inputs.contains(&Some(id))) {
+                continue;
+            }
+            let placed = graph.arena_parts(parts);
+            let keyed = |&(part, first): &(ValueId, usize)| match &graph.values[part].source {
+                Source::Weight(key) => Some((key.clone(), graph.values[part].spec.clone(), first)),
+                _ => None,
+            };
+            let kind =
+                placed.iter().map(keyed).collect::<Option<_>>().map_or(BufferKind::Arena, BufferKind::WeightArena);
+            self.fits(value.spec.bytes(), "an arena")?;
+            let place = self.memory.buffer(kind, value.spec.clone(), value.spec.bytes());
+            self.memory.places.insert(id, place);
+            for (part, first) in placed {
+                let bytes = graph.values[part].spec.bytes();
+                self.memory.places.insert(part, Place { offset: 4 * first as u64, bytes, ..place });
+            }
+        }
+        Ok(())
     }
 
     fn place_results(&mut self) -> Result<()> {
@@ -192,7 +222,7 @@ impl Emitter<'_> {
         let Some(Source::Weight(key)) = self.draft.graph.values.get(value).map(|v| v.source.clone()) else {
             return Ok(vec![None]);
         };
-        if spec.bytes() <= max {
+        if spec.bytes() <= max || self.updated.contains(&value) {
             return Ok(vec![None]);
         }
         // The kernel must see all of the weight, its rows along the axis that the parts divide.
@@ -273,7 +303,8 @@ impl Emitter<'_> {
         let packing = op.variant().pack.iter().filter_map(|entry| module.entries.get(*entry));
         let bindings: Vec<_> = packing.flat_map(|e| &e.bindings).collect();
         let is_weight = |value: ValueId| match self.draft.graph.values.get(value).map(|v| &v.source) {
-            Some(Source::Weight(_) | Source::Constant(_)) => true,
+            Some(Source::Weight(_)) => !self.updated.contains(&value),
+            Some(Source::Constant(_)) => true,
             Some(_) => false,
             None => self.draft.folded.contains_key(&value),
         };

@@ -32,8 +32,12 @@ fn uses(draft: &Draft) -> HashMap<ValueId, usize> {
         carried.chain(s.slices.iter().map(|x| x.0)).chain(s.outputs.iter().map(|x| x.0))
     });
     let results = draft.graph.outputs.iter().map(|o| o.value);
+    let parts = draft.graph.values.iter().flat_map(|v| match &v.source {
+        Source::Arena(parts) => parts.as_slice(),
+        _ => &[],
+    });
     let inputs = draft.ops.iter().flat_map(|o| o.inputs.iter().flatten().copied());
-    for value in inputs.chain(results).chain(scans) {
+    for value in inputs.chain(results).chain(scans).chain(parts.copied()) {
         *uses.entry(draft.resolve(value)).or_insert(0) += 1;
     }
     uses
@@ -66,9 +70,14 @@ fn producer(draft: &Draft, b: usize, uses: &HashMap<ValueId, usize>) -> Option<(
 /// True if an operation between `a` and `b` updates a state that `a` reads.
 fn state_changes(draft: &Draft, a: usize, b: usize) -> bool {
     let reads = &draft.ops[a].inputs;
-    draft.ops[a + 1..b]
-        .iter()
-        .any(|op| op.call.kernel.in_place.iter().any(|&(_, port)| reads.contains(&op.inputs[port])))
+    let touches = |state: Option<ValueId>| {
+        let parts = match state.and_then(|v| draft.graph.values.get(v)).map(|v| &v.source) {
+            Some(Source::Arena(parts)) => parts.as_slice(),
+            _ => &[],
+        };
+        reads.contains(&state) || reads.iter().flatten().any(|v| parts.contains(v))
+    };
+    draft.ops[a + 1..b].iter().any(|op| op.call.kernel.in_place.iter().any(|&(_, port)| touches(op.inputs[port])))
 }
 
 /// The hand-written kernel of the chain `a` then `b`, and the activation in it.
@@ -177,7 +186,10 @@ fn bias_layout(layout: &Layout, axis_from_end: usize) -> Option<Layout> {
 fn fold(draft: &mut Draft, op: &mut Op, next: &Op, port: usize, open: bool) -> Option<()> {
     let epilogue = op.call.kernel.fusion.epilogue?;
     let (w, b) = (epilogue.fold?, epilogue.bias?);
-    let is_weight = |v: ValueId| matches!(draft.graph.values.get(v).map(|v| &v.source), Some(Source::Weight(_)));
+    let updated = draft.graph.updated_weights();
+    let is_weight = |v: ValueId| {
+        matches!(draft.graph.values.get(v).map(|v| &v.source), Some(Source::Weight(_))) && !updated.contains(&v)
+    };
     let only_weights = (0..next.inputs.len()).all(|p| p == port || next.inputs[p].is_none_or(is_weight));
     let own = is_weight(op.inputs[w]?) && op.inputs[b].is_none_or(is_weight);
     let whole = op.call.input(w).layout.is_contiguous() && op.call.float("scale") == 1.0;

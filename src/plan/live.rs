@@ -19,6 +19,7 @@ pub(super) fn draft(graph: &Arc<FixedGraph>) -> Draft {
         alias: equal_constants(graph),
     };
     let mut seen: HashMap<String, usize> = HashMap::new();
+    let parts: HashSet<ValueId> = arenas(graph).flatten().copied().collect();
     for (n, node) in graph.nodes.iter().enumerate().filter(|(n, _)| live.contains(n)) {
         let inputs: Vec<_> = node.inputs.iter().map(|v| v.map(|v| draft.resolve(v))).collect();
         let scan = graph.scan_of(n);
@@ -27,9 +28,10 @@ pub(super) fn draft(graph: &Arc<FixedGraph>) -> Draft {
             let leaving = scan.carries.iter().map(|c| c.next).chain(scan.outputs.iter().map(|o| o.0));
             leaving.into_iter().any(|v| node.outputs.contains(&v))
         });
+        let in_arena = node.outputs.iter().any(|v| parts.contains(v));
         let key =
             format!("{} {scan:?} {inputs:?} {:?} {:?}", node.call.kernel.name, node.call.inputs, node.call.params);
-        if node.call.kernel.in_place.is_empty() && !leaves_step {
+        if node.call.kernel.in_place.is_empty() && !leaves_step && !in_arena {
             if let Some(&first) = seen.get(&key) {
                 for (a, b) in node.outputs.iter().zip(draft.ops[first].outputs.clone()) {
                     draft.alias.insert(*a, b);
@@ -49,6 +51,14 @@ pub(super) fn draft(graph: &Arc<FixedGraph>) -> Draft {
         });
     }
     draft
+}
+
+/// The parts of every arena.
+fn arenas(graph: &FixedGraph) -> impl Iterator<Item = &[ValueId]> {
+    graph.values.iter().filter_map(|v| match &v.source {
+        Source::Arena(parts) => Some(parts.as_slice()),
+        _ => None,
+    })
 }
 
 /// Nodes that a result or a state depends on.
@@ -76,13 +86,17 @@ fn live_nodes(graph: &FixedGraph) -> HashSet<usize> {
             | Source::Slice { scan, .. }
             | Source::Final { scan, .. }
             | Source::Stacked { scan, .. } => Some(scan),
+            Source::Arena(ref parts) => {
+                stack.extend(parts);
+                None
+            }
             _ => None,
         };
-        // A scan lives as a whole.
+        // A scan lives as a whole, less the nodes of its body that nothing leaves through.
         if let Some(scan) = scan.filter(|s| scans.insert(*s)) {
             let scan = &graph.scans[scan];
-            scan.body.clone().for_each(|n| visit(n, &mut stack));
-            stack.extend(scan.carries.iter().map(|c| c.initial));
+            stack.extend(scan.carries.iter().flat_map(|c| [c.initial, c.next]));
+            stack.extend(scan.outputs.iter().map(|o| o.0));
             stack.extend(scan.slices.iter().map(|s| s.0));
         }
     }
@@ -109,8 +123,10 @@ fn equal_constants(graph: &FixedGraph) -> HashMap<ValueId, ValueId> {
 /// Keeps a weight as f16 where every port that reads it can.
 pub(super) fn narrow_weights(draft: &mut Draft) {
     let graph = draft.graph.clone();
+    let updated = graph.updated_weights();
     for (id, value) in graph.values.iter().enumerate() {
-        let narrow = matches!(value.source, Source::Weight(_)) && value.spec.dtype == Dtype::F32;
+        let narrow =
+            matches!(value.source, Source::Weight(_)) && value.spec.dtype == Dtype::F32 && !updated.contains(&id);
         let folded = draft.folds.iter().any(|f| f.base == Some(id) || f.inputs.contains(&Some(id)));
         let reads = |op: &Op, p: usize| op.inputs[p] == Some(id);
         let can = |op: &Op| {

@@ -104,12 +104,12 @@ impl Gradient {
     }
 }
 
-fn text(e: impl std::fmt::Display) -> Failed {
+pub fn text(e: impl std::fmt::Display) -> Failed {
     e.to_string().into()
 }
 
 /// Weights of a sum, none of them zero and no two alike.
-fn weights(shape: &[usize], seed: u64) -> HostTensor {
+pub fn weights(shape: &[usize], seed: u64) -> HostTensor {
     let one = |i: usize| {
         let z = (i as u64 + seed).wrapping_mul(0x9e37_79b9_7f4a_7c15);
         let u = ((z ^ (z >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9) >> 40) as f32 / (1u64 << 24) as f32;
@@ -119,7 +119,7 @@ fn weights(shape: &[usize], seed: u64) -> HostTensor {
 }
 
 /// Runs `graph` in f64 on `inputs`.
-fn evaluate(graph: &FixedGraph, inputs: &BTreeMap<String, Vec<f64>>) -> Result<BTreeMap<String, Vec<f64>>, Failed> {
+pub fn evaluate(graph: &FixedGraph, inputs: &BTreeMap<String, Vec<f64>>) -> Result<BTreeMap<String, Vec<f64>>, Failed> {
     let given = |name: &str, _: &handmill::Spec| Ok(inputs[name].clone());
     let results = reference::evaluate(graph, &Weights::default(), &given, &mut Default::default()).map_err(text)?;
     Ok(graph.outputs.iter().map(|o| o.name.clone()).zip(results).collect())
@@ -127,19 +127,32 @@ fn evaluate(graph: &FixedGraph, inputs: &BTreeMap<String, Vec<f64>>) -> Result<B
 
 /// The rule on the references against central differences of the kernel's own reference.
 pub fn reference_row(gradient: &Gradient) -> Result<(), Failed> {
-    let (loss, both) = (gradient.graph(false)?, gradient.graph(true)?);
-    let mut inputs: BTreeMap<String, Vec<f64>> =
-        gradient.inputs().into_iter().map(|(name, t)| (name, t.to_f64())).collect();
-    let found = evaluate(&both, &inputs)?;
-    for name in gradient.wrt() {
+    let inputs = gradient.inputs().into_iter().map(|(name, t)| (name, t.to_f64())).collect();
+    differences(&gradient.graph(false)?, &gradient.graph(true)?, inputs, &gradient.wrt())
+}
+
+/// Every operation of the loss and its gradients on the adapter, against its reference.
+pub fn gpu_row(gradient: &Gradient, device: &Arc<Device>) -> Result<(), Failed> {
+    on_adapter(gradient.graph(true)?, &gradient.inputs(), device)
+}
+
+/// The outputs `d_<name>` of `both`, in f64, against central differences of the output `loss` of `loss`.
+pub fn differences(
+    loss: &FixedGraph,
+    both: &FixedGraph,
+    mut inputs: BTreeMap<String, Vec<f64>>,
+    wrt: &[&str],
+) -> Result<(), Failed> {
+    let found = evaluate(both, &inputs)?;
+    for name in wrt {
         let d = &found[&format!("d_{name}")];
         let step = d.len().div_ceil(MOVED).max(1);
         for i in (0..d.len()).step_by(step) {
-            let x = inputs[name][i];
+            let x = inputs[*name][i];
             let eps = 1e-5 * x.abs().max(1.0);
             let mut at = |v: f64| -> Result<f64, Failed> {
-                inputs.get_mut(name).expect("an input")[i] = v;
-                Ok(evaluate(&loss, &inputs)?["loss"][0])
+                inputs.get_mut(*name).expect("an input")[i] = v;
+                Ok(evaluate(loss, &inputs)?["loss"][0])
             };
             let slope = (at(x + eps)? - at(x - eps)?) / (2.0 * eps);
             at(x)?;
@@ -152,11 +165,10 @@ pub fn reference_row(gradient: &Gradient) -> Result<(), Failed> {
     Ok(())
 }
 
-/// Every operation of the loss and its gradients on the adapter, against its reference.
-pub fn gpu_row(gradient: &Gradient, device: &Arc<Device>) -> Result<(), Failed> {
-    let graph = Arc::new(gradient.graph(true)?);
+/// Every operation of `graph` on the adapter, against its reference.
+pub fn on_adapter(graph: FixedGraph, inputs: &Tensors, device: &Arc<Device>) -> Result<(), Failed> {
     let store = Store::new(device, Arc::new(Weights::default()));
-    let found = verify(&store, &graph, &gradient.inputs(), &Options::default()).map_err(text)?;
+    let found = verify(&store, &Arc::new(graph), inputs, &Options::default()).map_err(text)?;
     match found.ops.iter().find(|op| !op.ok()) {
         None => Ok(()),
         Some(op) => {

@@ -2,7 +2,9 @@
 
 use super::judge::Gradient;
 use super::row::Row;
+use handmill::kernels::layout::concat::CONCAT;
 use handmill::kernels::layout::copy::COPY;
+use handmill::kernels::layout::pad::PAD;
 
 /// Every row.
 pub fn rows() -> Vec<Gradient> {
@@ -25,5 +27,38 @@ pub fn rows() -> Vec<Gradient> {
             .view(|t| t.slice_step(0, 0, 2, 2).slice(1, 1, 1).slice_step(4, 0, 2, 2).slice_step(5, 0, 2, 1)),
         row("f32/3x5/pitch", &[3, 5]).param("pitch", 8i64),
     ];
-    copies.into_iter().map(Gradient::of).collect()
+    copies.into_iter().chain(concat()).chain(pad()).map(Gradient::of).collect()
+}
+
+fn concat() -> Vec<Row> {
+    let row = |label: &str, axis: i64| Row::new(&CONCAT, label).param("axis", axis);
+    vec![
+        row("f32/2_1", 0).f32(&[2]).f32(&[1]).none().none(),
+        row("f32/first", 0).f32(&[2, 3, 4]).f32(&[5, 3, 4]).f32(&[1, 3, 4]).none(),
+        row("f32/middle", -2).f32(&[2, 3, 5]).f32(&[2, 1, 5]).f32(&[2, 4, 5]).f32(&[2, 2, 5]),
+        row("f32/last_views", -1)
+            .f32(&[4, 3])
+            .view(|t| t.transpose(0, 1))
+            .f32(&[3, 9])
+            .view(|t| t.slice_step(1, 1, 4, 2))
+            .f32(&[3, 1])
+            .view(|t| t.broadcast_to(&[3, 2]))
+            .none(),
+    ]
+}
+
+fn pad() -> Vec<Row> {
+    let row = |label: &str, shape: &[usize], pads: &[usize], mode: &str| {
+        Row::new(&PAD, &format!("{label}_{mode}")).f32(shape).param("pads", pads).param("mode", mode)
+    };
+    let mut rows = vec![];
+    for mode in ["constant", "reflect", "replicate", "circular"] {
+        rows.push(row("f32/5", &[5], &[2, 3], mode));
+        rows.push(row("f32/2x2x4x3/image", &[2, 2, 4, 3], &[1, 2, 3, 0], mode));
+        rows.push(row("f32/4x3/turned", &[3, 4], &[1, 1, 0, 2], mode).view(|t| t.transpose(0, 1)));
+        rows.push(row("f32/3/nothing", &[3], &[0, 0], mode));
+    }
+    rows.push(row("f32/3/value", &[3], &[1, 2], "constant").param("value", 7.5));
+    rows.push(row("f32/1x2/all_from_one", &[1, 2], &[3, 2, 4, 1], "replicate"));
+    rows
 }

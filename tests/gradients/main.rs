@@ -12,6 +12,7 @@ mod elementwise;
 mod fixture;
 mod index;
 mod judge;
+mod kinks;
 mod layout;
 mod loss;
 mod matmul;
@@ -22,6 +23,7 @@ mod resize;
 #[path = "../kernels/row.rs"]
 #[allow(dead_code)]
 mod row;
+mod scan;
 mod softmax;
 
 use std::collections::HashSet;
@@ -72,6 +74,15 @@ fn main() {
         });
         trials.push(gpu.with_ignored_flag(missing && !required));
     }
+    for case in scan::CASES {
+        trials.push(Trial::test(format!("{}/reference", case.name), || case.reference()));
+        let device = device.clone();
+        let gpu = Trial::test(case.name, move || match &device {
+            Some(device) => case.gpu(device),
+            None => Err("no adapter was found".into()),
+        });
+        trials.push(gpu.with_ignored_flag(missing && !required));
+    }
     trials.push(Trial::test("every_rule_has_rows", || {
         let mut tested: HashSet<&str> = rows().iter().map(|r| r.row.case.kernel.name).collect();
         // Tested below: differences see nothing of the gradient it passes on.
@@ -98,5 +109,6 @@ fn main() {
         // 2·c·q: the slope where q is.
         if found == [vec![4.0, -12.0, 30.0]] { Ok(()) } else { Err(format!("d_x is {found:?}").into()) }
     }));
+    trials.extend(kinks::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }

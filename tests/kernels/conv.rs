@@ -5,6 +5,8 @@ use crate::row::Row;
 use handmill::kernel::Kernel;
 use handmill::kernels::conv::conv_transpose2d::CONV_TRANSPOSE2D;
 use handmill::kernels::conv::conv2d::CONV2D;
+use handmill::kernels::conv::conv2d_backward_data::CONV2D_BACKWARD_DATA;
+use handmill::kernels::conv::conv2d_backward_weight::CONV2D_BACKWARD_WEIGHT;
 use handmill::kernels::elementwise::activation;
 use handmill::tensor::HostTensor;
 
@@ -14,6 +16,7 @@ pub fn rows() -> Vec<Row> {
     all.extend(shapes());
     all.extend(epilogues());
     all.extend(transposed());
+    all.extend(gradients());
     all
 }
 
@@ -146,5 +149,151 @@ fn transposed() -> Vec<Row> {
             .list(&[1, 2, 3, 3], &[0.1; 18])
             .list(&[2, 1, 2, 2], &[0.3; 8]),
         Row::new(&CONV_TRANSPOSE2D, "f32/1x1x2x2/denormal").list(&[1, 1, 2, 2], &[1e-39; 4]).f32(&[1, 1, 2, 2]),
+    ]
+}
+
+/// Sizes of a convolution whose gradients are tested.
+struct Sizes {
+    note: &'static str,
+    x: [usize; 4],
+    w: [usize; 4],
+    y: [usize; 2],
+    stride: [usize; 2],
+    padding: [usize; 4],
+    dilation: [usize; 2],
+    groups: usize,
+}
+
+impl Sizes {
+    /// Of `x`, `w` and the windows `y`, with `padding` on every side.
+    fn new(note: &'static str, x: [usize; 4], w: [usize; 4], y: [usize; 2], padding: usize) -> Sizes {
+        Sizes { note, x, w, y, stride: [1, 1], padding: [padding; 4], dilation: [1, 1], groups: 1 }
+    }
+
+    fn params(&self, row: Row) -> Row {
+        row.param("stride", self.stride)
+            .param("padding", self.padding)
+            .param("dilation", self.dilation)
+            .param("groups", self.groups)
+    }
+
+    /// A row for the image and one for the weights.
+    fn rows(self) -> [Row; 2] {
+        let ([b, c, h, w], [o, inner, kh, kw]) = (self.x, self.w);
+        let d_y = [b, o, self.y[0], self.y[1]];
+        let label = format!("f32/{b}x{c}x{h}x{w}/{o}x{inner}x{kh}x{kw}/{}", self.note);
+        let data = Row::new(&CONV2D_BACKWARD_DATA, &label).f32(&d_y).f32(&self.w).param("input_size", [h, w]);
+        let weight = Row::new(&CONV2D_BACKWARD_WEIGHT, &label).f32(&self.x).f32(&d_y).param("kernel", [kh, kw]);
+        [data, weight].map(|row| self.params(row))
+    }
+}
+
+fn gradients() -> Vec<Row> {
+    let new = Sizes::new;
+    let sizes = [
+        new("one", [1, 1, 1, 1], [1, 1, 1, 1], [1, 1], 0),
+        new("3x3", [1, 16, 8, 8], [16, 16, 3, 3], [8, 8], 1),
+        new("prime", [2, 17, 13, 11], [19, 17, 3, 3], [13, 11], 1),
+        new("5x5", [2, 5, 7, 12], [9, 5, 5, 5], [7, 12], 2),
+        Sizes { stride: [2, 2], ..new("7x7s2", [1, 3, 20, 20], [5, 3, 7, 7], [10, 10], 3) },
+        new("1x1", [2, 20, 6, 4], [23, 20, 1, 1], [6, 4], 0),
+        // Rows and columns that no window sees.
+        Sizes { stride: [2, 3], ..new("1x1s2x3", [1, 18, 6, 9], [3, 18, 1, 1], [3, 3], 0) },
+        Sizes { stride: [3, 3], ..new("unseen", [2, 18, 13, 12], [17, 18, 2, 2], [4, 4], 0) },
+        Sizes { stride: [7, 9], ..new("stride_beyond", [1, 2, 3, 4], [2, 2, 2, 3], [1, 1], 0) },
+        Sizes { padding: [0, 1, 1, 2], ..new("even", [1, 4, 9, 8], [6, 4, 2, 4], [9, 8], 0) },
+        Sizes { padding: [3, 0, 4, 2], ..new("wide_padding", [1, 4, 6, 6], [4, 4, 3, 3], [7, 10], 0) },
+        Sizes { padding: [0, 0, 4, 0], ..new("left_only", [1, 4, 6, 8], [4, 4, 1, 5], [6, 8], 0) },
+        Sizes { padding: [0, 0, 0, 4], ..new("right_only", [1, 4, 6, 8], [4, 4, 1, 5], [6, 8], 0) },
+        Sizes { dilation: [3, 2], ..new("dilated", [1, 17, 12, 12], [4, 17, 3, 3], [12, 14], 3) },
+        // Strides and dilations with and without a common factor: taps that reach no phase, and every second one.
+        Sizes { stride: [2, 3], dilation: [3, 2], ..new("coprime", [2, 16, 11, 10], [16, 16, 3, 3], [5, 4], 2) },
+        Sizes { stride: [2, 4], dilation: [2, 2], ..new("common", [2, 16, 11, 15], [16, 16, 3, 4], [6, 4], 2) },
+        Sizes { groups: 3, ..new("groups3", [2, 12, 5, 8], [6, 4, 3, 3], [5, 8], 1) },
+        Sizes { groups: 2, ..new("groups_of_18", [1, 36, 5, 4], [40, 18, 2, 3], [4, 2], 0) },
+        Sizes { groups: 6, ..new("depthwise", [1, 6, 5, 7], [6, 1, 3, 3], [5, 7], 1) },
+        Sizes { groups: 3, ..new("depthwise_x2", [2, 3, 8, 8], [6, 1, 3, 3], [8, 8], 1) },
+        Sizes { padding: [0, 0, 2, 0], ..new("sequence", [1, 2, 1, 16], [3, 2, 1, 3], [1, 16], 0) },
+        new("tiles", [3, 65, 9, 15], [70, 65, 2, 2], [8, 14], 0),
+        new("63_channels", [1, 63, 4, 4], [63, 63, 1, 2], [4, 3], 0),
+        new("many_pixels", [3, 2, 129, 131], [2, 2, 2, 2], [128, 130], 0),
+    ];
+    let mut all: Vec<Row> = sizes.into_iter().flat_map(Sizes::rows).collect();
+    all.extend(gradient_values());
+    all.push(
+        Row::new(&CONV2D_BACKWARD_DATA, "f32/1x65x257x256/over_65535_groups")
+            .f32(&[1, 1, 257, 256])
+            .f32(&[1, 65, 1, 1])
+            .param("input_size", [257usize, 256]),
+    );
+    all.push(
+        Row::new(&CONV2D_BACKWARD_WEIGHT, "f32/1x1x300x301/small_weight_large_image")
+            .f32(&[1, 1, 300, 301])
+            .f32(&[1, 1, 298, 299])
+            .param("kernel", [3usize, 3]),
+    );
+    all.push(
+        Row::new(&CONV2D_BACKWARD_WEIGHT, "f32/1x1x1x40001/column")
+            .f32(&[1, 1, 40001, 1])
+            .f32(&[1, 1, 40000, 1])
+            .param("kernel", [2usize, 1]),
+    );
+    all
+}
+
+// numpy: f = lambda x, w: np.einsum('hwuv,ouv->ohw', sliding_window_view(np.pad(x, ((0,0),(1,0))), (2,3))[::2], w)
+// and d, w, x = arange(1., …) reshaped to (2,2,2), (2,2,3), (4,3):
+// [(f(e.reshape(4, 3), w) * d).sum() for e in np.eye(12)], [(f(x, e.reshape(2, 2, 3)) * d).sum() for e in np.eye(12)]
+const DATA: [f64; 12] = [86.0, 100.0, 60.0, 128.0, 142.0, 84.0, 122.0, 144.0, 84.0, 188.0, 210.0, 120.0];
+const WEIGHT: [f64; 12] = [30.0, 58.0, 68.0, 48.0, 88.0, 98.0, 62.0, 130.0, 156.0, 104.0, 208.0, 234.0];
+
+fn gradient_values() -> Vec<Row> {
+    let data = |note: &str| Row::new(&CONV2D_BACKWARD_DATA, &format!("f32/1x2x4x4/{note}"));
+    let weight = |note: &str| Row::new(&CONV2D_BACKWARD_WEIGHT, &format!("f32/1x2x4x4/{note}"));
+    let size = [4usize, 4];
+    let count = |n: usize| (1..=n).map(|i| i as f32).collect::<Vec<_>>();
+    vec![
+        data("all_equal").list(&[1, 2, 2, 2], &[0.1; 8]).list(&[2, 2, 3, 3], &[0.3; 36]).param("input_size", size),
+        data("denormal").list(&[1, 2, 2, 2], &[1e-39; 8]).f32(&[2, 2, 3, 3]).param("input_size", size),
+        data("large").list(&[1, 2, 2, 2], &[1e30; 8]).f32(&[2, 2, 3, 3]).param("input_size", size),
+        data("signed_zero").list(&[1, 2, 2, 2], &[-0.0; 8]).f32(&[2, 2, 3, 3]).param("input_size", size),
+        Row::new(&CONV2D_BACKWARD_DATA, "f16/1x3x7x8/odd")
+            .f32(&[1, 5, 7, 8])
+            .f16(&[5, 3, 3, 3])
+            .param("padding", [1usize; 4])
+            .param("input_size", [7usize, 8]),
+        Row::new(&CONV2D_BACKWARD_DATA, "f16/1x17x4x4/tiled")
+            .f32(&[1, 5, 4, 4])
+            .f16(&[5, 17, 3, 3])
+            .param("padding", [1usize; 4])
+            .param("input_size", size),
+        weight("all_equal").list(&[1, 2, 4, 4], &[0.1; 32]).list(&[1, 2, 2, 2], &[0.3; 8]).param("kernel", [3usize; 2]),
+        weight("denormal").list(&[1, 2, 4, 4], &[1e-39; 32]).f32(&[1, 2, 2, 2]).param("kernel", [3usize; 2]),
+        weight("large").list(&[1, 2, 4, 4], &[1e30; 32]).f32(&[1, 2, 2, 2]).param("kernel", [3usize; 2]),
+        weight("signed_zero").list(&[1, 2, 4, 4], &[-0.0; 32]).f32(&[1, 2, 2, 2]).param("kernel", [3usize; 2]),
+        Row::new(&CONV2D_BACKWARD_DATA, "f32/1x1x4x3/golden")
+            .list(&[1, 2, 2, 2], &count(8))
+            .list(&[2, 1, 2, 3], &count(12))
+            .param("stride", [2usize, 1])
+            .param("padding", [0usize, 0, 1, 0])
+            .param("input_size", [4usize, 3])
+            .golden(0, &DATA, 0.0),
+        Row::new(&CONV2D_BACKWARD_WEIGHT, "f32/1x1x4x3/golden")
+            .list(&[1, 1, 4, 3], &count(12))
+            .list(&[1, 2, 2, 2], &count(8))
+            .param("stride", [2usize, 1])
+            .param("padding", [0usize, 0, 1, 0])
+            .param("kernel", [2usize, 3])
+            .golden(0, &WEIGHT, 0.0),
+        data("strided")
+            .f32(&[1, 4, 3, 2])
+            .view(|d| d.permute(&[0, 3, 1, 2]))
+            .f32(&[2, 2, 1, 2])
+            .param("input_size", size),
+        weight("strided")
+            .f32(&[1, 4, 4, 2])
+            .view(|x| x.permute(&[0, 3, 1, 2]))
+            .f32(&[1, 3, 3, 3])
+            .param("kernel", [2usize; 2]),
     ]
 }

@@ -2,7 +2,8 @@
 
 use handmill::graph::Tensor;
 use handmill::kernel::Kernel;
-use handmill::kernels::elementwise::{activation, binary, cast, chain, compare, fill, parametric, unary, r#where};
+use handmill::kernels::elementwise::{activation, binary, binary_backward, cast, chain, compare, fill};
+use handmill::kernels::elementwise::{parametric, parametric_backward, unary, unary_backward, r#where};
 use handmill::tensor::HostTensor;
 
 use crate::row::Row;
@@ -11,7 +12,8 @@ use crate::row::Row;
 pub fn rows() -> Vec<Row> {
     let parts =
         [unary_rows(), angle_rows(), parametric_rows(), binary_rows(), choice_rows(), chain_rows(), cast_rows()];
-    parts.into_iter().flatten().collect()
+    let gradients = [unary_backward_rows(), parametric_backward_rows(), binary_backward_rows()];
+    parts.into_iter().chain(gradients).flatten().collect()
 }
 
 /// `n` values with exponents spread evenly over `low..high` and random mantissas, of alternating sign if
@@ -381,4 +383,195 @@ fn cast_rows() -> Vec<Row> {
         Row::new(&IOTA, "f32/1021/tenths").param("n", 1021i64).param("step", 0.1).param("dtype", "f32"),
         Row::new(&IOTA, "f32/65/whole").param("n", 65i64).param("start", -32.0).param("dtype", "f32"),
     ]
+}
+
+/// Where gradients are tried in terms of y: between 0 and 1, where each function has such a value.
+const RESULTS: [f32; 7] = [0.0625, 0.125, 0.25, 0.5, 0.75, 0.875, 0.984375];
+const D_Y: [f32; 7] = [2.0, -1.0, 0.5, 3.0, 1.0, -2.0, 4.0];
+
+/// mpmath: d·diff(f, x) at POINTS, or at the x whose y is in RESULTS, and d in D_Y (40 digits, printed as f64); at a kink
+/// the value is the convention of PyTorch.
+#[rustfmt::skip]
+fn unary_backward_table() -> Vec<(&'static Kernel, [f64; 7])> {
+    use unary_backward::*;
+    vec![
+        (&ABS_BACKWARD, [-2.0, 1.0, -0.5, 0.0, 1.0, -2.0, 4.0]),
+        (&SIN_BACKWARD, [-1.9799849932008908, -0.5403023058681398, 0.4387912809451864, 3.0, 0.8775825618903728, -1.0806046117362795, -3.9599699864017817]),
+        (&COS_BACKWARD, [0.2822400161197344, -0.8414709848078965, 0.2397127693021015, 0.0, -0.479425538604203, 1.682941969615793, -0.5644800322394689]),
+        (&ERF_BACKWARD, [0.00027850610389349573, -0.4151074974205947, 0.4393912894677224, 3.385137501286538, 0.8787825789354448, -0.8302149948411894, 0.0005570122077869915]),
+        (&GELU_BACKWARD, [-0.023891294408367854, 0.0833154705876863, 0.06625243767191857, 1.5, 0.8674951246561629, -2.166630941175373, 4.047782588816736]),
+        (&GELU_TANH_BACKWARD, [-0.023168333261939452, 0.08296408384578255, 0.06631504823267885, 1.5, 0.8673699035346423, -2.165928167691565, 4.046336666523879]),
+        (&QUICK_GELU_BACKWARD, [-0.0490966478113047, 0.06777960655633405, 0.060389044017292864, 1.5, 0.8792219119654142, -2.135559213112668, 4.098193295622609]),
+        (&SILU_BACKWARD, [-0.17620821203033923, -0.07232948812851327, 0.1300194063486741, 1.5, 0.7399611873026518, -1.8553410237429735, 4.352416424060679]),
+        (&HARDSWISH_BACKWARD, [0.0, -0.16666666666666666, 0.16666666666666666, 1.5, 0.6666666666666666, -1.6666666666666667, 4.0]),
+        (&MISH_BACKWARD, [-0.18678622906464168, -0.05921675587739495, 0.1447553389567561, 1.8, 0.8864243753577272, -2.0980724401995845, 4.084427643717775]),
+        (&RELU_BACKWARD, [0.0, 0.0, 0.0, 0.0, 1.0, -2.0, 4.0]),
+        (&SQRT_BACKWARD, [16.0, -4.0, 1.0, 3.0, 0.6666666666666666, -1.1428571428571428, 2.0317460317460316]),
+        (&RSQRT_BACKWARD, [-0.000244140625, 0.0009765625, -0.00390625, -0.1875, -0.2109375, 0.669921875, -1.9077072143554688]),
+        (&RECIPROCAL_BACKWARD, [-0.0078125, 0.015625, -0.03125, -0.75, -0.5625, 1.53125, -3.8759765625]),
+        (&TANH_BACKWARD, [1.9921875, -0.984375, 0.46875, 2.25, 0.4375, -0.46875, 0.1240234375]),
+        (&SIGMOID_BACKWARD, [0.1171875, -0.109375, 0.09375, 0.75, 0.1875, -0.21875, 0.0615234375]),
+    ]
+}
+
+fn unary_backward_rows() -> Vec<Row> {
+    use unary_backward::*;
+    let mut rows = vec![];
+    for (kernel, golden) in unary_backward_table() {
+        let new = |label: &str| Row::new(kernel, label);
+        let of_y = kernel.inputs[0].name == "y" && kernel.name != "relu_backward";
+        let (low, high) = if of_y { (0.01, 1.0) } else { (-8.0, 8.0) };
+        let points = if of_y { RESULTS } else { POINTS };
+        rows.push(new("f32/7/golden").list(&[7], &points).list(&[7], &D_Y).golden(0, &golden, 1e-14));
+        rows.push(new("f32/1").range(&[1], low, high).f32(&[1]));
+        rows.push(new("f32/2x1024").range(&[2, 1024], low, high).range(&[2, 1024], -4.0, 4.0));
+        rows.push(new("f32/1021").range(&[1021], low, high).range(&[1021], -4.0, 4.0));
+        let turned: fn(Tensor<'_>) -> Tensor<'_> = |t| t.permute(&[2, 0, 1]);
+        rows.push(new("f32/3x5x7/permuted").range(&[3, 5, 7], low, high).view(turned).f32(&[3, 5, 7]).view(turned));
+        rows.push(new("f32/5x7/d_y_transposed").range(&[5, 7], low, high).f32(&[7, 5]).view(|t| t.transpose(0, 1)));
+        rows.push(new("f32/8x8/d_y_repeated").range(&[8, 8], low, high).f32(&[]).view(|t| t.broadcast_to(&[8, 8])));
+        let wide = spread(-126, 126, 1021, true);
+        rows.push(new("f32/1021/d_y_every_exponent").range(&[1021], low, high).list(&[1021], &wide));
+        rows.push(new("f32/10/d_y_special").range(&[10], low, high).list(&[10], &SPECIAL));
+        if !of_y {
+            rows.push(new("f32/10/special").list(&[10], &SPECIAL).f32(&[10]));
+            rows.push(new("f32/1021/every_exponent").list(&[1021], &spread(-126, 127, 1021, true)).f32(&[1021]));
+            rows.push(new("f32/1021/tails").range(&[1021], -120.0, 120.0).f32(&[1021]));
+        }
+    }
+    // Beside the zero of the slope, where its terms cancel.
+    for (kernel, at) in [
+        (&GELU_BACKWARD, -0.7518),
+        (&GELU_TANH_BACKWARD, -0.7525),
+        (&QUICK_GELU_BACKWARD, -0.7511),
+        (&SILU_BACKWARD, -1.2785),
+        (&HARDSWISH_BACKWARD, -1.5),
+        (&MISH_BACKWARD, -1.1925),
+    ] {
+        rows.push(Row::new(kernel, "f32/1021/minimum").range(&[1021], at - 1e-3, at + 1e-3).f32(&[1021]));
+    }
+    for n in [63, 64, 65, 255, 256, 257] {
+        rows.push(Row::new(&GELU_BACKWARD, &format!("f32/{n}")).range(&[n], -4.0, 4.0).f32(&[n]));
+    }
+    let positive = spread(-40, 40, 1021, false);
+    for kernel in [&SQRT_BACKWARD, &RSQRT_BACKWARD, &RECIPROCAL_BACKWARD] {
+        rows.push(Row::new(kernel, "f32/1021/every_exponent").list(&[1021], &positive).f32(&[1021]));
+    }
+    let edge = [1.0, 0.99999994, 0.9999999, 0.0, 1e-30, 1e-40];
+    for kernel in [&TANH_BACKWARD, &SIGMOID_BACKWARD] {
+        rows.push(Row::new(kernel, "f32/6/saturated").list(&[6], &edge).range(&[6], 0.5, 2.0));
+    }
+    rows.push(Row::new(&TANH_BACKWARD, "f32/1021/negative").range(&[1021], -1.0, 0.0).f32(&[1021]));
+    rows.push(Row::new(&RELU_BACKWARD, "f32/4194305/folded").f32(&[4_194_305]).f32(&[4_194_305]));
+    rows
+}
+
+fn parametric_backward_rows() -> Vec<Row> {
+    use parametric_backward::{CLAMP_BACKWARD, ELU_BACKWARD, LEAKY_RELU_BACKWARD, SOFTPLUS_BACKWARD};
+    // mpmath: d·diff(f, x) at POINTS; PyTorch's conventions at the kinks.
+    let golden = |kernel, values: &[f64]| {
+        Row::new(kernel, "f32/7/golden").list(&[7], &POINTS).list(&[7], &D_Y).golden(0, values, 1e-8)
+    };
+    let elu = [0.14936120510359183, -0.5518191617571635, 0.45489799478447507, 4.5, 1.0, -2.0, 4.0];
+    let softplus =
+        [0.004945246313269549, -0.11920292202211756, 0.13447071068499755, 1.5, 0.7310585786300049, -2.0, 4.0];
+    let wide = |kernel, label: &str| Row::new(kernel, label).range(&[1021], -8.0, 8.0).f32(&[1021]);
+    let mut rows = vec![
+        golden(&LEAKY_RELU_BACKWARD, &[0.02, -0.01, 0.005, 0.03, 1.0, -2.0, 4.0]),
+        golden(&ELU_BACKWARD, &elu).param("alpha", 1.5),
+        golden(&SOFTPLUS_BACKWARD, &softplus).param("beta", 2.0).param("threshold", 1.5),
+        // Both edges pass the gradient on.
+        golden(&CLAMP_BACKWARD, &[0.0, -1.0, 0.5, 3.0, 1.0, 0.0, 0.0]).param("min", -1.0).param("max", 0.5),
+        wide(&LEAKY_RELU_BACKWARD, "f32/1021/slope").param("slope", 0.3),
+        wide(&ELU_BACKWARD, "f32/1021/alpha").param("alpha", -1.7),
+        wide(&SOFTPLUS_BACKWARD, "f32/1021/beta").param("beta", 2.5),
+        wide(&SOFTPLUS_BACKWARD, "f32/1021/threshold").param("beta", -0.5).param("threshold", 2.0),
+        Row::new(&SOFTPLUS_BACKWARD, "f32/1021/tails").range(&[1021], -110.0, 110.0).f32(&[1021]),
+        wide(&CLAMP_BACKWARD, "f32/1021/range").param("min", -2.0).param("max", 3.0),
+    ];
+    for kernel in [&LEAKY_RELU_BACKWARD, &ELU_BACKWARD, &SOFTPLUS_BACKWARD, &CLAMP_BACKWARD] {
+        rows.push(Row::new(kernel, "f32/10/special").list(&[10], &SPECIAL).f32(&[10]));
+        rows.push(Row::new(kernel, "f32/10/d_y_special").f32(&[10]).list(&[10], &SPECIAL));
+        rows.push(
+            Row::new(kernel, "f32/1021/every_exponent").list(&[1021], &spread(-126, 127, 1021, true)).f32(&[1021]),
+        );
+        for n in [1, 63, 64, 65] {
+            rows.push(Row::new(kernel, &format!("f32/2x{n}")).f32(&[2, n]).f32(&[2, n]));
+        }
+        rows.push(
+            Row::new(kernel, "f32/9x7/transposed")
+                .f32(&[7, 9])
+                .view(|t| t.transpose(0, 1))
+                .f32(&[7])
+                .view(|t| t.broadcast_to(&[9, 7])),
+        );
+    }
+    rows
+}
+
+fn binary_backward_rows() -> Vec<Row> {
+    use binary_backward::{MAXIMUM_BACKWARD, MINIMUM_BACKWARD, POW_BACKWARD_A, POW_BACKWARD_B};
+    let mut rows = vec![];
+    // torch.maximum, torch.minimum: a tie is shared.
+    let (a, b, d) = ([1.0, 2.0, 2.0, -0.0], [2.0, 1.0, 2.0, 0.0], [3.0, 5.0, 7.0, 1.0]);
+    let golden = |kernel| Row::new(kernel, "f32/4/golden").list(&[4], &a).list(&[4], &b).list(&[4], &d);
+    let (one, other) = ([0.0, 5.0, 3.5, 0.5], [3.0, 0.0, 3.5, 0.5]);
+    rows.push(golden(&MAXIMUM_BACKWARD).golden(0, &one, 0.0).golden(1, &other, 0.0));
+    rows.push(golden(&MINIMUM_BACKWARD).golden(0, &other, 0.0).golden(1, &one, 0.0));
+    for kernel in [&MAXIMUM_BACKWARD, &MINIMUM_BACKWARD] {
+        let special = Row::new(kernel, "f32/10/special").list(&[10], &SPECIAL).list(&[10], &SPECIAL);
+        rows.push(special.list(&[10], &SPECIAL));
+        rows.push(
+            Row::new(kernel, "f32/257/all_equal").list(&[257], &[3.0; 257]).list(&[257], &[3.0; 257]).f32(&[257]),
+        );
+    }
+    // mpmath: d·diff(a → a^b, a), d·diff(b → a^b, b)
+    let row =
+        |kernel, label: &str, a: &[f32], b: &[f32]| Row::new(kernel, label).list(&[a.len()], a).list(&[b.len()], b);
+    rows.push(
+        row(&POW_BACKWARD_A, "f32/4/golden", &[1.5, -2.0, 3.0, 8.0], &[2.0, 3.0, -2.0, 0.5])
+            .list(&[4], &[2.0, -1.0, 0.5, 3.0])
+            .golden(0, &[6.0, -12.0, -0.037037037037037035, 0.5303300858899106], 1e-14),
+    );
+    // The y of the second is an f32, a power of 3 is not: their product has its digits.
+    rows.push(
+        row(&POW_BACKWARD_B, "f32/2/golden", &[1.5, 2.0], &[2.0, 3.0])
+            .list(&[2], &[2.25, 8.0])
+            .list(&[2], &[2.0, -1.0])
+            .golden(0, &[1.8245929864867396, -5.545177444479562], 1e-14),
+    );
+    // 0^0, 0^b, x^0, x^1, x^2; torch.pow.
+    let (a, b) = ([0.0, 0.0, 0.0, 0.0, 5.0, -5.0, -5.0, 7.0], [0.0, 1.0, 2.0, 2.5, 0.0, 1.0, 2.0, 3.0]);
+    rows.push(row(&POW_BACKWARD_A, "f32/8/special", &a, &b).list(&[8], &[2.0; 8]).golden(
+        0,
+        &[0.0, 2.0, 0.0, 0.0, 0.0, 2.0, -20.0, 294.0],
+        1e-14,
+    ));
+    rows.push(
+        row(&POW_BACKWARD_B, "f32/3/special", &[0.0, 0.0, 1.0], &[0.0, 2.0, 9.0])
+            .list(&[3], &[1.0, 0.0, 1.0])
+            .list(&[3], &[2.0; 3])
+            .golden(0, &[0.0, 0.0, 0.0], 0.0),
+    );
+    for kernel in [&MAXIMUM_BACKWARD, &MINIMUM_BACKWARD, &POW_BACKWARD_A, &POW_BACKWARD_B] {
+        let power = kernel.name.starts_with("pow");
+        let (low, high) = if power { (0.1, 4.0) } else { (-4.0, 4.0) };
+        let with_y =
+            |row: Row, shape: &[usize]| if kernel.inputs.len() == 4 { row.range(shape, 0.1, 9.0) } else { row };
+        let new = |label: &str| Row::new(kernel, label);
+        for n in [1, 63, 64, 65, 251] {
+            let row = new(&format!("f32/2x{n}")).range(&[2, n], low, high).range(&[2, n], -2.0, 2.0);
+            rows.push(with_y(row, &[2, n]).f32(&[2, n]));
+        }
+        let row = new("f32/5x7/outer").range(&[5, 1], low, high).view(|t| t.broadcast_to(&[5, 7]));
+        let row = with_y(row.range(&[7, 5], -2.0, 2.0).view(|t| t.transpose(0, 1)), &[5, 7]);
+        rows.push(row.f32(&[]).view(|t| t.broadcast_to(&[5, 7])));
+        if power {
+            let row = new("f32/1021/every_exponent").list(&[1021], &spread(-60, 60, 1021, false));
+            rows.push(with_y(row.range(&[1021], -1.0, 2.0), &[1021]).f32(&[1021]));
+            let row = new("f32/1021/near_1").range(&[1021], 0.99, 1.01).range(&[1021], -1000.0, 1000.0);
+            rows.push(with_y(row, &[1021]).f32(&[1021]));
+        }
+    }
+    rows
 }

@@ -2,6 +2,7 @@
 
 use handmill::kernel::Kernel;
 use handmill::kernels::reduce::over_axes::{ARGMAX, ARGMIN, LOGSUMEXP, MAX, MEAN, MIN, PROD, SUM, VARIANCE};
+use handmill::kernels::reduce::reduce_backward::{LOGSUMEXP_BACKWARD, PROD_BACKWARD};
 
 use crate::row::Row;
 
@@ -41,6 +42,8 @@ pub fn rows() -> Vec<Row> {
     }
     rows.extend(over_several_axes());
     rows.extend(special_values());
+    rows.extend(logsumexp_backward_rows());
+    rows.extend(prod_backward_rows());
     rows
 }
 
@@ -114,4 +117,63 @@ fn masked(n: usize) -> Vec<f32> {
 
 fn step(n: usize, at: usize) -> Vec<f32> {
     (0..n).map(|i| if i < at { 1.0 } else { -1.0 }).collect()
+}
+
+fn logsumexp_backward_rows() -> Vec<Row> {
+    let infinite = f32::NEG_INFINITY;
+    let row = |label: &str| Row::new(&LOGSUMEXP_BACKWARD, label);
+    let mut rows = vec![
+        // numpy: 3*np.exp(np.array([1.,-2,4,4])-4.75)
+        row("f32/4/golden")
+            .list(&[4], &[1.0, -2.0, 4.0, 4.0])
+            .list(&[], &[4.75])
+            .view(|y| y.broadcast_to(&[4]))
+            .list(&[], &[3.0])
+            .view(|d| d.broadcast_to(&[4]))
+            .golden(0, &[0.07055323756802732, 0.0035126388623735235, 1.417099658223044, 1.417099658223044], 1e-14),
+        row("f32/2x3/masked")
+            .list(&[2, 3], &[infinite, 1.0, 2.0, infinite, infinite, infinite])
+            .list(&[2, 1], &[2.3132617, infinite])
+            .view(|y| y.broadcast_to(&[2, 3]))
+            .f32(&[2, 3]),
+        row("f32/5/far")
+            .list(&[5], &[0.0, -90.0, -104.0, -1e4, f32::MIN])
+            .list(&[], &[0.0])
+            .view(|y| y.broadcast_to(&[5]))
+            .f32(&[5]),
+        row("f32/4/large").list(&[4], &[1e4, 1e4, -1e4, 9999.0]).list(&[4], &[10_000.841; 4]).f32(&[4]),
+        row("f32/5x7x3/permuted")
+            .range(&[3, 5, 7], -4.0, 0.0)
+            .view(|t| t.permute(&[1, 2, 0]))
+            .f32(&[5, 1, 3])
+            .view(|t| t.broadcast_to(&[5, 7, 3]))
+            .f32(&[3])
+            .view(|t| t.broadcast_to(&[5, 7, 3])),
+    ];
+    for n in [1, 63, 64, 65, 1021] {
+        rows.push(row(&format!("f32/2x{n}")).range(&[2, n], -30.0, 0.0).f32(&[2, n]).f32(&[2, n]));
+    }
+    rows
+}
+
+fn prod_backward_rows() -> Vec<Row> {
+    let row = |label: &str| Row::new(&PROD_BACKWARD, label);
+    let mut rows = vec![
+        // numpy: [d*np.delete(x,i).prod() for i in range(3)], x=[2,3,4], d=5 and x=[0,3,-4], d=2
+        row("f32/2x3/golden").list(&[2, 3], &[2.0, 3.0, 4.0, 0.0, 3.0, -4.0]).list(&[2], &[5.0, 2.0]).golden(
+            0,
+            &[60.0, 40.0, 30.0, -24.0, 0.0, 0.0],
+            0.0,
+        ),
+        row("f32/3x4/zeros").list(&[3, 4], &[0.0, -0.0, 3.0, 2.0, 1.0, 0.0, 5.0, -7.0, 0.0, 0.0, 0.0, 0.0]).f32(&[3]),
+        row("f32/5/one_row").f32(&[5]).f32(&[]),
+        row("f32/2x3x7/batch").f32(&[2, 3, 7]).f32(&[2, 3]),
+        row("f32/100x200/strided").range(&[200, 100], 0.98, 1.02).view(|t| t.transpose(0, 1)).f32(&[100]),
+        row("f32/65537x3/folded").f32(&[65_537, 3]).f32(&[65_537]),
+        row("f32/1x40000/long").range(&[1, 40_000], 0.999, 1.001).f32(&[1]),
+    ];
+    for n in [1, 2, 31, 32, 33, 63, 64, 65, 127, 128, 129, 257, 1021] {
+        rows.push(row(&format!("f32/3x{n}")).range(&[3, n], 0.9, 1.1).f32(&[3]));
+    }
+    rows
 }

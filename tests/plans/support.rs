@@ -70,7 +70,7 @@ pub fn agree(graph: FixedGraph) -> Arc<FixedGraph> {
     let graph = Arc::new(graph);
     let Some(device) = device() else { return graph };
     let weights = Arc::new(Weights::random(&graph, 3));
-    let want = reference::run(&graph, &weights, &inputs(&graph), &mut HashMap::new()).unwrap();
+    let want = reference::run(&graph, &weights, &inputs(&graph), &mut Default::default()).unwrap();
     for (fuse, reuse) in [(true, true), (true, false), (false, true)] {
         let store = Store::new(&device, weights.clone());
         let got = run(&store, &graph, &Options { fuse, reuse, ..Options::default() }, None);

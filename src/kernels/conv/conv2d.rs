@@ -3,9 +3,11 @@
 use kernels_ref::conv::Conv2d as Sizes;
 
 use crate::adapter::{Adapter, AdapterKind};
+use crate::backward::Adjoint;
 use crate::graph::Tensor;
 use crate::kernel::{
-    Call, Default as Preset, Epilogue, Fusion, Grid, Kernel, Param, Port, Scalars, Scratch, Spec, Step, Variant, Work,
+    Backward, Call, Default as Preset, Epilogue, Fusion, Grid, Kernel, Param, Port, Scalars, Scratch, Spec, Step,
+    Value, Variant, Work,
 };
 use crate::kernels::matmul::epilogue;
 use crate::shape::Dims;
@@ -53,6 +55,7 @@ pub static CONV2D: Kernel = Kernel {
         let of = kernels_ref::conv::conv2d(&magnitude(r.f64(X)), &magnitude(r.f64(W)), &s);
         vec![epilogue::bound(r, &EPILOGUE, &acc, &of, taps(r), s.output[0] * s.output[1])]
     },
+    backward: Backward::Rule(backward),
     fusion: Fusion { epilogue: Some(EPILOGUE), ..Fusion::NONE },
     ..Kernel::BASE
 };
@@ -234,6 +237,21 @@ pub(super) fn groups(c: &Call, name: &str, channels: usize) -> Result<usize, Str
     Ok(groups)
 }
 
+/// Windows of `kernel` that fit `padded`, down and right.
+pub(super) fn windows(
+    padded: [usize; 2],
+    kernel: [usize; 2],
+    stride: &[usize],
+    dilation: &[usize],
+) -> Result<[usize; 2], String> {
+    let along = |a: usize| {
+        let window = dilation[a] * kernel[a].saturating_sub(1) + 1;
+        let reach = padded[a].checked_sub(window).ok_or(format!("a window of {window} does not fit {}", padded[a]))?;
+        Ok::<usize, String>(reach / stride[a] + 1)
+    };
+    Ok([along(0)?, along(1)?])
+}
+
 fn shape(c: &Call) -> Result<Vec<Spec>, String> {
     let (xs, ws) = (c.shape(X), c.shape(W));
     let (&[batch, channels, h, w], &[o, inner, kh, kw]) = (xs, ws) else {
@@ -250,16 +268,27 @@ fn shape(c: &Call) -> Result<Vec<Spec>, String> {
     if inner != channels / count {
         return Err(format!("w has {inner} input channels, expected {} of {channels}", channels / count));
     }
-    let size = |n: usize, before: usize, after: usize, k: usize, stride: usize, dilation: usize| {
-        let (padded, window) = (n + before + after, dilation * (k - 1) + 1);
-        let reach = padded.checked_sub(window).ok_or(format!("a window of {window} does not fit {padded}"))?;
-        Ok::<usize, String>(reach / stride + 1)
-    };
-    let oh = size(h, padding[0], padding[1], kh, stride[0], dilation[0])?;
-    let ow = size(w, padding[2], padding[3], kw, stride[1], dilation[1])?;
+    let padded = [h + padding[0] + padding[1], w + padding[2] + padding[3]];
+    let [oh, ow] = windows(padded, [kh, kw], &stride, &dilation)?;
     let y = [batch, o, oh, ow];
     epilogue::check(c, &EPILOGUE, o, &y)?;
     Ok(vec![Spec::f32(&y)])
+}
+
+/// Through the epilogue from its end to the sum, then to what the sum is made of.
+fn backward<'g>(n: &Adjoint<'_, 'g>) -> Vec<Option<Tensor<'g>>> {
+    if [n.text("activation"), n.text("activation_out")] != ["none"; 2] {
+        return vec![None; 4];
+    }
+    let d = n.d(0);
+    let d_acc = if n.float("scale") == 1.0 { d } else { d * n.float("scale") };
+    let options = Conv2d::of(n);
+    vec![
+        n.wanted(X, || d_acc.conv2d_backward_data(n.x(W), [n.shape(X)[2], n.shape(X)[3]], options)),
+        n.wanted(W, || n.x(X).conv2d_backward_weight(d_acc, [n.shape(W)[2], n.shape(W)[3]], options)),
+        n.wanted(B, || d.sum(&[0, 2, 3], false)),
+        n.wanted(RESIDUAL, || d),
+    ]
 }
 
 /// Stride, padding, dilation and groups of a two-dimensional convolution.
@@ -282,6 +311,24 @@ impl Default for Conv2d {
 }
 
 impl Conv2d {
+    /// Those of a call that passed its shape rule.
+    fn of(c: &Call) -> Conv2d {
+        let s = sizes(c);
+        let p = c.sizes("padding");
+        let padding = [p[0], p[1], p[2], p[3]];
+        Conv2d { stride: s.stride, padding, dilation: s.dilation, groups: s.groups }
+    }
+
+    /// As parameters of a kernel.
+    pub(super) fn params(self) -> Vec<(&'static str, Value)> {
+        vec![
+            ("stride", self.stride.into()),
+            ("padding", self.padding.into()),
+            ("dilation", self.dilation.into()),
+            ("groups", self.groups.into()),
+        ]
+    }
+
     /// With `n` zeros on every side.
     pub fn padded(n: usize) -> Conv2d {
         Conv2d { padding: [n; 4], ..Conv2d::default() }
@@ -331,13 +378,7 @@ impl<'g> Tensor<'g> {
     /// PyTorch `F.conv2d`
     #[track_caller]
     pub fn conv2d(self, w: Tensor<'g>, bias: Option<Tensor<'g>>, options: Conv2d) -> Tensor<'g> {
-        let params = [
-            ("stride", options.stride.into()),
-            ("padding", options.padding.into()),
-            ("dilation", options.dilation.into()),
-            ("groups", options.groups.into()),
-        ];
-        self.graph().dispatch(&CONV2D, &[Some(self), Some(w), bias, None], &params)[0]
+        self.graph().dispatch(&CONV2D, &[Some(self), Some(w), bias, None], &options.params())[0]
     }
 
     /// Slides windows of weights along sequences (cross-correlation): `conv2d` with one row.

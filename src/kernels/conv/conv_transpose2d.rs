@@ -2,10 +2,11 @@
 
 use kernels_ref::conv::Conv2d as Sizes;
 
-use super::conv2d::{groups, list, sizes_scalars};
+use super::conv2d::{Conv2d, groups, list, sizes_scalars};
+use crate::backward::Adjoint;
 use crate::check::ulp;
 use crate::graph::Tensor;
-use crate::kernel::{Call, Default as Preset, Grid, Kernel, Param, Port, Ref, Spec, Step, Variant, Work};
+use crate::kernel::{Backward, Call, Default as Preset, Grid, Kernel, Param, Port, Ref, Spec, Step, Variant, Work};
 use crate::shape::Dims;
 
 const X: usize = 0;
@@ -54,8 +55,23 @@ pub static CONV_TRANSPOSE2D: Kernel = Kernel {
         };
         vec![sums.iter().zip(&y[0]).enumerate().map(one).collect()]
     },
+    backward: Backward::Rule(backward),
     ..Kernel::BASE
 };
+
+/// The adjoint of the adjoint: a convolution of `d_y`. With an output padding of a stride and more, windows that
+/// begin in it saw nothing of `x`.
+fn backward<'g>(n: &Adjoint<'_, 'g>) -> Vec<Option<Tensor<'g>>> {
+    let (s, d) = (sizes(n), n.d(0));
+    let padding = [s.before[0], s.before[0], s.before[1], s.before[1]];
+    let options = Conv2d { stride: s.stride, padding, dilation: s.dilation, groups: s.groups };
+    let d_x = || d.conv2d(n.x(W), None, options).slice(2, 0, s.input[0]).slice(3, 0, s.input[1]);
+    vec![
+        n.wanted(X, d_x),
+        n.wanted(W, || d.conv2d_backward_weight(n.x(X), s.kernel, options)),
+        n.wanted(B, || d.sum(&[0, 2, 3], false)),
+    ]
+}
 
 fn with_bias(r: &Ref, mut y: Vec<f64>) -> Vec<f64> {
     let plane = r.out(0)[2] * r.out(0)[3];

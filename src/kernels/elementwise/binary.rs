@@ -8,7 +8,7 @@ use super::chain::{ADD_ACTIVATION, MUL_ACTIVATION};
 use super::unary::{elements, quads, scalars, whole_quads, work};
 use crate::check::Tol;
 use crate::graph::Tensor;
-use crate::kernel::{Backward, Call, Fusion, Kernel, Port, Ref, Role, Scalars, Spec, Step, Variant};
+use crate::kernel::{Backward, Call, Fusion, Kernel, Port, Ref, Role, Scalars, Spec, Step, Steps, Variant};
 use crate::shape::{Dims, broadcast};
 use crate::tensor::{Dtype, HostTensor};
 
@@ -105,6 +105,7 @@ macro_rules! binary {
                 reference: $reference,
                 bound: |r, out| bounds(r, out, $bound),
                 backward: $backward,
+                steps: Steps::Elementwise,
                 fusion: $fusion,
                 ..Kernel::BASE
             };
@@ -123,6 +124,12 @@ const MULTIPLIED: Backward = Backward::Rule(|n| vec![n.wanted(0, || n.d(0) * n.x
 /// `d_b = −d_y·y/b`.
 const DIVIDED: Backward =
     Backward::Rule(|n| vec![n.wanted(0, || n.d(0) / n.x(1)), n.wanted(1, || -(n.d(0) * n.y(0) / n.x(1)))]);
+const LARGER: Backward = Backward::Rule(|n| n.x(0).maximum_backward(n.x(1), n.d(0)).map(Some).to_vec());
+const SMALLER: Backward = Backward::Rule(|n| n.x(0).minimum_backward(n.x(1), n.d(0)).map(Some).to_vec());
+const POWER: Backward = Backward::Rule(|n| {
+    let (a, b) = (n.x(0), n.x(1));
+    vec![n.wanted(0, || a.pow_backward_a(b, n.d(0))), n.wanted(1, || a.pow_backward_b(b, n.y(0), n.d(0)))]
+});
 
 binary! {
     /// The sum: `y = a + b`.
@@ -134,11 +141,11 @@ binary! {
     /// The quotient: `y = a/b`, for normal `b ≠ 0`.
     DIV div "div", F32, Fusion::NONE, DIVIDED, |r| reference_of(r, reference::div), |_, _, y, t| t.ulps(1.0, 2.5, y);
     /// The larger of two numbers.
-    MAXIMUM maximum "maximum", F32_I32, Fusion::NONE, Backward::Unwritten, |r| reference_of(r, reference::maximum), exact;
+    MAXIMUM maximum "maximum", F32_I32, Fusion::NONE, LARGER, |r| reference_of(r, reference::maximum), exact;
     /// The smaller of two numbers.
-    MINIMUM minimum "minimum", F32_I32, Fusion::NONE, Backward::Unwritten, |r| reference_of(r, reference::minimum), exact;
+    MINIMUM minimum "minimum", F32_I32, Fusion::NONE, SMALLER, |r| reference_of(r, reference::minimum), exact;
     /// The power: `y = a^b`; `0^0` is 1, a negative base needs a whole exponent.
-    POW pow "pow_op", F32, Fusion::NONE, Backward::Unwritten, |r| reference_of(r, reference::pow), pow_bound;
+    POW pow "pow_op", F32, Fusion::NONE, POWER, |r| reference_of(r, reference::pow), pow_bound;
 }
 
 fn exact(_a: f64, _b: f64, _y: f64, t: Tol) -> f64 {

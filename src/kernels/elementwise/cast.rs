@@ -4,7 +4,7 @@ use kernels_ref::elementwise as reference;
 
 use super::unary::{elements, scalars, work};
 use crate::graph::Tensor;
-use crate::kernel::{Call, Default, Kernel, Param, Port, Spec, Step, Variant};
+use crate::kernel::{Backward, Call, Default, Kernel, Param, Port, Spec, Step, Variant};
 use crate::tensor::Dtype;
 
 const TYPES: [Dtype; 3] = [Dtype::F32, Dtype::I32, Dtype::U32];
@@ -25,6 +25,8 @@ pub static CAST: Kernel = Kernel {
     reference: |r| vec![reference::cast(r.f64(0), r.input(0).dtype.name(), r.text("to"))],
     // Only integers beyond 2²⁴ round.
     bound: |r, y| vec![y[0].iter().map(|&v| rounding(r, v, r.tol.pick(0.5, 1.0))).collect()],
+    // To an integer, it is piecewise constant.
+    backward: Backward::Rule(|n| vec![(n.outputs[0].dtype == Dtype::F32).then(|| n.d(0))]),
     ..Kernel::BASE
 };
 

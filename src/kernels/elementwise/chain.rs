@@ -6,7 +6,7 @@ use super::activation;
 use super::binary::{one_shape, pair, together};
 use super::unary::{elements, quads, whole_quads, work};
 use crate::graph::Tensor;
-use crate::kernel::{Call, Default, Kernel, Param, Port, Ref, Scalars, Spec, Step, Variant};
+use crate::kernel::{Backward, Call, Default, Kernel, Param, Port, Ref, Scalars, Spec, Step, Variant};
 
 const BASE: Kernel = Kernel {
     inputs: &[Port::f32("a").strided(), Port::f32("b").strided()],
@@ -52,6 +52,10 @@ pub static ADD_ACTIVATION: Kernel = Kernel {
             activation::bound(r.text("activation"), sum, y, r.tol, r.tol.rounded(sum))
         })
     },
+    backward: Backward::Rule(|n| {
+        let d = (n.x(0) + n.x(1)).activation_backward(n.d(0), n.text("activation"));
+        vec![Some(d), Some(d)]
+    }),
     ..BASE
 };
 
@@ -80,6 +84,11 @@ pub static MUL_ACTIVATION: Kernel = Kernel {
             activation::bound(name, a, activation::apply(name, a), r.tol, 0.0) * b.abs() + r.tol.rounded(y)
         })
     },
+    backward: Backward::Rule(|n| {
+        let (a, b, name) = (n.x(0), n.x(1), n.text("activation"));
+        let d_a = || a.activation_backward(n.d(0) * b, name);
+        vec![n.wanted(0, d_a), n.wanted(1, || a.mul_activation(n.d(0), name))]
+    }),
     ..BASE
 };
 

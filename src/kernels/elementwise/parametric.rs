@@ -5,7 +5,7 @@ use kernels_ref::elementwise as reference;
 use super::unary::{elements, scalars, work};
 use crate::check::{self, Tol};
 use crate::graph::Tensor;
-use crate::kernel::{Call, Default, Kernel, Param, Port, Ref, Scalars, Spec, Step, Variant};
+use crate::kernel::{Backward, Call, Default, Kernel, Param, Port, Ref, Scalars, Spec, Step, Variant};
 
 const BASE: Kernel = Kernel {
     inputs: &[Port::f32("x").strided()],
@@ -19,7 +19,7 @@ fn with(c: &Call, p: f64, q: f64) -> Scalars {
 }
 
 /// The value the shader gets.
-fn single(v: f64) -> f64 {
+pub(super) fn single(v: f64) -> f64 {
     f64::from(v as f32)
 }
 
@@ -35,6 +35,7 @@ pub static LEAKY_RELU: Kernel = Kernel {
     }],
     reference: |r| vec![reference::map(r.f64(0), |x| reference::leaky_relu(x, single(r.float("slope"))))],
     bound: |r, y| check::each(y, |y| r.tol.rounded(y)),
+    backward: Backward::Rule(|n| vec![Some(n.x(0).leaky_relu_backward(n.d(0), n.float("slope")))]),
     ..BASE
 };
 
@@ -50,6 +51,7 @@ pub static ELU: Kernel = Kernel {
     }],
     reference: |r| vec![reference::map(r.f64(0), |x| reference::elu(x, single(r.float("alpha"))))],
     bound: |r, y| check::each(y, |y| r.tol.ulps(7.0, 12.0, y) * r.float("alpha").abs().max(1.0)),
+    backward: Backward::Rule(|n| vec![Some(n.x(0).elu_backward(n.d(0), n.float("alpha")))]),
     ..BASE
 };
 
@@ -72,6 +74,7 @@ pub static SOFTPLUS: Kernel = Kernel {
         vec![reference::map(r.f64(0), |x| reference::softplus(x, beta, threshold))]
     },
     bound: softplus_bound,
+    backward: Backward::Rule(|n| vec![Some(n.x(0).softplus_backward(n.d(0), n.float("beta"), n.float("threshold")))]),
     ..BASE
 };
 
@@ -106,6 +109,7 @@ pub static CLAMP: Kernel = Kernel {
         vec![reference::map(r.f64(0), |x| reference::clamp(x, min, max))]
     },
     bound: |r, y| check::each(y, |_| exact(r.tol)),
+    backward: Backward::Rule(|n| vec![Some(n.x(0).clamp_backward(n.d(0), n.float("min"), n.float("max")))]),
     ..BASE
 };
 

@@ -50,6 +50,22 @@ fn exact(_x: f64, _y: f64, t: Tol) -> f64 {
 
 const FUSED: Fusion = Fusion { role: Role::Activation, ..Fusion::NONE };
 const STEP: &str = "piecewise constant";
+const EXPONENTIAL: Backward = Backward::Rule(|n| vec![Some(n.d(0) * n.y(0))]);
+const LOGARITHM: Backward = Backward::Rule(|n| vec![Some(n.d(0) / n.x(0))]);
+
+/// The rule of a function whose gradient kernel reads its argument.
+macro_rules! of_x {
+    ($method:ident) => {
+        Backward::Rule(|n| vec![Some(n.x(0).$method(n.d(0)))])
+    };
+}
+
+/// The rule of a function whose gradient kernel reads its result.
+macro_rules! of_y {
+    ($method:ident) => {
+        Backward::Rule(|n| vec![Some(n.y(0).$method(n.d(0)))])
+    };
+}
 
 /// One static, one table line and one method per function: documentation, kernel, plain entry point, flops
 /// an element, fusion, gradient, bound from `(x, y)`.
@@ -105,50 +121,50 @@ unary! {
     /// Changes the sign: `y = −x`.
     NEG neg "neg", 1, Fusion::NONE, Backward::Rule(|n| vec![Some(-n.d(0))]), exact;
     /// The magnitude: `y = |x|`.
-    ABS abs "abs_op", 1, Fusion::NONE, Backward::Unwritten, exact;
+    ABS abs "abs_op", 1, Fusion::NONE, of_x!(abs_backward), exact;
     /// `y = −1`, `0` or `1`.
     SIGN sign "sign_op", 1, Fusion::NONE, Backward::None(STEP), exact;
     /// The exponential: `y = e^x`.
-    EXP exp "exp_op", 1, Fusion::NONE, Backward::Unwritten, |x, y, t| t.exp(x, y);
+    EXP exp "exp_op", 1, Fusion::NONE, EXPONENTIAL, |x, y, t| t.exp(x, y);
     /// The natural logarithm: `y = ln x`; −inf at 0, NaN below.
-    LOG log "log_op", 16, Fusion::NONE, Backward::Unwritten, |_, y, t| t.ulps(2.0, 4.0, y);
+    LOG log "log_op", 16, Fusion::NONE, LOGARITHM, |_, y, t| t.ulps(2.0, 4.0, y);
     /// The square root: `y = √x`, for `x ≥ 0`.
-    SQRT sqrt "sqrt_op", 1, Fusion::NONE, Backward::Unwritten, |_, y, t| t.ulps(1.0, 5.0, y);
+    SQRT sqrt "sqrt_op", 1, Fusion::NONE, of_y!(sqrt_backward), |_, y, t| t.ulps(1.0, 5.0, y);
     /// The reciprocal square root: `y = 1/√x`, for `x > 0`.
-    RSQRT rsqrt "rsqrt", 1, Fusion::NONE, Backward::Unwritten, |_, y, t| t.ulps(2.0, 2.0, y);
+    RSQRT rsqrt "rsqrt", 1, Fusion::NONE, of_y!(rsqrt_backward), |_, y, t| t.ulps(2.0, 2.0, y);
     /// The square: `y = x²`.
     SQUARE square "square", 1, Fusion::NONE, Backward::Rule(|n| vec![Some(n.d(0) * (n.x(0) * 2.0))]), |_, y, t| t.rounded(y);
     /// The reciprocal: `y = 1/x`, for normal `x ≠ 0`.
-    RECIPROCAL reciprocal "reciprocal", 1, Fusion::NONE, Backward::Unwritten, |_, y, t| t.ulps(1.0, 2.5, y);
+    RECIPROCAL reciprocal "reciprocal", 1, Fusion::NONE, of_y!(reciprocal_backward), |_, y, t| t.ulps(1.0, 2.5, y);
     /// The largest whole number that is not above `x`.
     FLOOR floor "floor_op", 1, Fusion::NONE, Backward::None(STEP), exact;
     /// The sine of `x` radians, for every finite `x`.
-    SIN sin "sin_op", 20, Fusion::NONE, Backward::Unwritten, angle;
+    SIN sin "sin_op", 20, Fusion::NONE, of_x!(sin_backward), angle;
     /// The cosine of `x` radians, for every finite `x`.
-    COS cos "cos_op", 20, Fusion::NONE, Backward::Unwritten, angle;
+    COS cos "cos_op", 20, Fusion::NONE, of_x!(cos_backward), angle;
     /// The hyperbolic tangent: `y = tanh x`.
-    TANH tanh "tanh_op", 12, FUSED, Backward::Unwritten, |x, y, t| activation::rounding("tanh", x, y, t);
+    TANH tanh "tanh_op", 12, FUSED, of_y!(tanh_backward), |x, y, t| activation::rounding("tanh", x, y, t);
     /// The error function: `y = 2/√π · ∫₀ˣ e^(−t²) dt`.
-    ERF erf "erf", 24, Fusion::NONE, Backward::Unwritten, |_, y, t| t.ulps(4.0, 8.0, y);
+    ERF erf "erf", 24, Fusion::NONE, of_x!(erf_backward), |_, y, t| t.ulps(4.0, 8.0, y);
     /// The logistic function: `y = 1/(1 + e^(−x))`.
-    SIGMOID sigmoid "sigmoid", 4, FUSED, Backward::Unwritten, |x, y, t| activation::rounding("sigmoid", x, y, t);
+    SIGMOID sigmoid "sigmoid", 4, FUSED, of_y!(sigmoid_backward), |x, y, t| activation::rounding("sigmoid", x, y, t);
     /// `y = max(x, 0)`.
-    RELU relu "relu", 1, FUSED, Backward::Unwritten, exact;
+    RELU relu "relu", 1, FUSED, of_y!(relu_backward), exact;
     /// `y = x·Φ(x) = x·(1 + erf(x/√2))/2` (Hendrycks, Gimpel 2016, arXiv:1606.08415).
-    GELU gelu "gelu", 26, FUSED, Backward::Unwritten, |x, y, t| activation::rounding("gelu", x, y, t);
+    GELU gelu "gelu", 26, FUSED, of_x!(gelu_backward), |x, y, t| activation::rounding("gelu", x, y, t);
     /// `y = x·(1 + tanh(√(2/π)·(x + 0.044715·x³)))/2` (Hendrycks, Gimpel 2016, arXiv:1606.08415).
-    GELU_TANH gelu_tanh "gelu_tanh", 10, FUSED, Backward::Unwritten,
+    GELU_TANH gelu_tanh "gelu_tanh", 10, FUSED, of_x!(gelu_tanh_backward),
         |x, y, t| activation::rounding("gelu_tanh", x, y, t);
     /// `y = x·sigmoid(1.702·x)` (Hendrycks, Gimpel 2016, arXiv:1606.08415).
-    QUICK_GELU quick_gelu "quick_gelu", 6, FUSED, Backward::Unwritten,
+    QUICK_GELU quick_gelu "quick_gelu", 6, FUSED, of_x!(quick_gelu_backward),
         |x, y, t| activation::rounding("quick_gelu", x, y, t);
     /// `y = x·sigmoid(x)` (Elfwing et al. 2017, arXiv:1702.03118).
-    SILU silu "silu", 5, FUSED, Backward::Unwritten, |x, y, t| activation::rounding("silu", x, y, t);
+    SILU silu "silu", 5, FUSED, of_x!(silu_backward), |x, y, t| activation::rounding("silu", x, y, t);
     /// `y = x·min(max(x + 3, 0), 6)/6` (Howard et al. 2019, arXiv:1905.02244).
-    HARDSWISH hardswish "hardswish", 5, FUSED, Backward::Unwritten,
+    HARDSWISH hardswish "hardswish", 5, FUSED, of_x!(hardswish_backward),
         |x, y, t| activation::rounding("hardswish", x, y, t);
     /// `y = x·tanh(ln(1 + e^x))` (Misra 2019, arXiv:1908.08681).
-    MISH mish "mish", 8, FUSED, Backward::Unwritten, |x, y, t| activation::rounding("mish", x, y, t);
+    MISH mish "mish", 8, FUSED, of_x!(mish_backward), |x, y, t| activation::rounding("mish", x, y, t);
 }
 
 /// The polynomial, 1 ulp, of a reduced angle: two roundings and that of π/2, each half an ulp of the angle, which

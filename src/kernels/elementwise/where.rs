@@ -6,7 +6,7 @@ use super::binary::{one_dtype, one_shape, together};
 use super::unary::{elements, scalars, work};
 use crate::check;
 use crate::graph::Tensor;
-use crate::kernel::{Call, Kernel, Port, Spec, Step, Variant};
+use crate::kernel::{Backward, Call, Kernel, Port, Spec, Step, Variant};
 
 /// `a` where the mask is not 0, else `b`.
 pub static WHERE: Kernel = Kernel {
@@ -22,6 +22,10 @@ pub static WHERE: Kernel = Kernel {
     work: |c| work(c, 0),
     reference: |r| vec![reference::r#where(r.f64(0), r.f64(1), r.f64(2))],
     bound: |_, y| check::exact(y),
+    backward: Backward::Rule(|n| {
+        let (mask, zero) = (n.x(0), n.graph().scalar(0.0));
+        vec![None, n.wanted(1, || mask.r#where(n.d(0), zero)), n.wanted(2, || mask.r#where(zero, n.d(0)))]
+    }),
     ..Kernel::BASE
 };
 

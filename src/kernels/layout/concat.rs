@@ -2,7 +2,7 @@
 
 use crate::check;
 use crate::graph::{Graph, Tensor};
-use crate::kernel::{Call, Default, Grid, Kernel, Param, Port, Scalars, Spec, Step, Variant, Work};
+use crate::kernel::{Backward, Call, Default, Grid, Kernel, Param, Port, Scalars, Spec, Step, Variant, Work};
 use crate::shape::{Dims, axis_index};
 
 const INPUTS: usize = 4;
@@ -36,6 +36,16 @@ pub static CONCAT: Kernel = Kernel {
         vec![kernels_ref::layout::concat(&parts, inner)]
     },
     bound: |_, y| check::exact(y),
+    backward: Backward::Rule(|n| {
+        let (axis, d) = (place(n).0, n.d(0));
+        let mut start = 0;
+        let mut part = |i: usize| {
+            let size = n.has(i).then(|| n.shape(i)[axis])?;
+            start += size;
+            n.wanted(i, || d.slice(axis as i64, start - size, size))
+        };
+        (0..INPUTS).map(&mut part).collect()
+    }),
     ..Kernel::BASE
 };
 

@@ -5,6 +5,7 @@ use crate::kernel::Kernel;
 pub mod concat;
 pub mod copy;
 pub mod pad;
+pub mod pad_backward;
 pub mod stop_gradient;
 pub mod view_backward;
 
@@ -13,6 +14,7 @@ pub static KERNELS: &[&Kernel] = &[
     &copy::COPY,
     &concat::CONCAT,
     &pad::PAD,
+    &pad_backward::PAD_BACKWARD,
     &stop_gradient::STOP_GRADIENT,
     &stop_gradient::STRAIGHT_THROUGH,
     &view_backward::VIEW_BACKWARD,

@@ -2,13 +2,14 @@
 
 use kernels_ref::layout::Outside;
 
+use crate::backward::Adjoint;
 use crate::check;
 use crate::graph::Tensor;
-use crate::kernel::{Call, Default, Grid, Kernel, Param, Port, Scalars, Spec, Step, Variant, Work};
+use crate::kernel::{Backward, Call, Default, Grid, Kernel, Param, Port, Scalars, Spec, Step, Variant, Work};
 use crate::shape::{Dims, MAX_RANK};
 use crate::tensor::Dtype;
 
-const MODES: [&str; 4] = ["constant", "reflect", "replicate", "circular"];
+pub(super) const MODES: [&str; 4] = ["constant", "reflect", "replicate", "circular"];
 
 /// Adds elements around a tensor.
 pub static PAD: Kernel = Kernel {
@@ -28,20 +29,39 @@ pub static PAD: Kernel = Kernel {
     }],
     work: |c| Work { flops: 0, bytes: c.bytes() },
     reference: |r| {
-        let outside = match mode(r).expect("bug: pad has no such mode") {
-            0 => Outside::Constant(f64::from(r.float("value") as f32)),
-            1 => Outside::Reflect,
-            2 => Outside::Replicate,
-            _ => Outside::Circular,
-        };
+        let outside = outside(mode(r).expect("bug: pad has no such mode"), f64::from(r.float("value") as f32));
         let pads = pairs(r).expect("bug: pads passed the shape rule");
         vec![kernels_ref::layout::pad(r.f64(0), r.shape(0), &pads, outside)]
     },
     bound: |_, y| check::exact(y),
+    backward: Backward::Rule(|n| vec![Some(inside(n))]),
     ..Kernel::BASE
 };
 
-fn mode(c: &Call) -> Option<u32> {
+/// What reaches `x`: of constants nothing; else the copies of each element add up, axis by axis.
+fn inside<'g>(n: &Adjoint<'_, 'g>) -> Tensor<'g> {
+    let pads = pairs(n).expect("bug: pads passed the shape rule");
+    let mut d = n.d(0);
+    for (axis, &(before, after)) in pads.iter().enumerate().filter(|(_, p)| **p != (0, 0)) {
+        d = match n.text("mode") {
+            "constant" => d.slice(axis as i64, before, n.shape(0)[axis]),
+            mode => d.pad_backward(axis as i64, before, after, mode),
+        };
+    }
+    d
+}
+
+/// What lies outside in a mode by its number.
+pub(super) fn outside(mode: u32, value: f64) -> Outside {
+    match mode {
+        0 => Outside::Constant(value),
+        1 => Outside::Reflect,
+        2 => Outside::Replicate,
+        _ => Outside::Circular,
+    }
+}
+
+pub(super) fn mode(c: &Call) -> Option<u32> {
     MODES.iter().position(|m| *m == c.text("mode")).map(|m| m as u32)
 }
 

@@ -5,7 +5,8 @@ use super::matmul_backward::backward;
 use crate::adapter::{Adapter, AdapterKind};
 use crate::graph::Tensor;
 use crate::kernel::{
-    Backward, Call, Epilogue, Fusion, Grid, Kernel, Part, Port, Ref, RowSplit, Scalars, Spec, Step, Variant, Work,
+    Backward, Call, Epilogue, Fusion, Grid, Kernel, Part, Port, Ref, RowSplit, Scalars, Spec, Step, Steps, Variant,
+    Work,
 };
 use crate::shape::{Dims, Layout, broadcast};
 use crate::tensor::Dtype;
@@ -49,6 +50,7 @@ pub static MATMUL: Kernel = Kernel {
         vec![epilogue::bound(r, &EPILOGUE, &product(r, |v| v), &sizes, r.shape(A)[r.shape(A).len() - 1], 1)]
     },
     backward: Backward::Rule(backward),
+    steps: Steps::Leading { fixed: W },
     fusion: Fusion { epilogue: Some(EPILOGUE), ..Fusion::NONE },
     row_split: Some(RowSplit { port: W, axis: 1 }),
     ..Kernel::BASE

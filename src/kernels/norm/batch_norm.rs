@@ -1,8 +1,12 @@
 //! Batch normalisation by given statistics. Shaders: shaders/norm/batch_norm.wgsl, batch_norm_vec4.wgsl
 
+use super::gradient::{beside, of_channels};
 use super::{channels_space, expect_eps, expect_vector};
+use crate::backward::Adjoint;
 use crate::graph::Tensor;
-use crate::kernel::{Call, Default, Fusion, Grid, Kernel, Param, Port, Ref, Role, Scalars, Spec, Step, Variant, Work};
+use crate::kernel::{
+    Backward, Call, Default, Fusion, Grid, Kernel, Param, Port, Ref, Role, Scalars, Spec, Step, Variant, Work,
+};
 
 const X: usize = 0;
 const MEAN: usize = 1;
@@ -55,6 +59,7 @@ pub static BATCH_NORM: Kernel = Kernel {
         vec![kernels_ref::norm::batch_norm(r.f64(X), mean, variance, r.opt(W), r.opt(B), space, r.float("eps"))]
     },
     bound,
+    backward: Backward::Rule(backward),
     fusion: Fusion { role: Role::ChannelAffine(affine), ..Fusion::NONE },
     ..Kernel::BASE
 };
@@ -88,6 +93,21 @@ fn bound(r: &Ref, out: &[Vec<f64>]) -> Vec<Vec<f64>> {
     vec![out[0].iter().enumerate().map(one).collect()]
 }
 
+/// With `r = 1/√(variance + eps)`: `d_x = d_y · w · r`, `d_mean = −w · r · d_b`, `d_variance = −½ · w · r² · d_w`.
+fn backward<'g>(n: &Adjoint<'_, 'g>) -> Vec<Option<Tensor<'g>>> {
+    let (x, d) = (n.x(X), n.d(0));
+    let rstd = (n.x(VARIANCE) + n.float("eps")).rsqrt();
+    let scale = n.opt(W).map_or(rstd, |w| w * rstd);
+    let d_x = n.wanted(X, || d * beside(scale, n.shape(X)));
+    if (MEAN..=B).all(|port| !n.wants(port)) {
+        return vec![d_x, None, None, None, None];
+    }
+    let [d_w, d_b] = of_channels(x, d, n.x(MEAN), rstd);
+    let d_mean = n.wanted(MEAN, || -(scale * d_b));
+    let d_variance = n.wanted(VARIANCE, || scale * rstd * d_w * -0.5);
+    vec![d_x, d_mean, d_variance, Some(d_w), Some(d_b)]
+}
+
 impl<'g> Tensor<'g> {
     /// Normalises every channel by given statistics, then scales and shifts: evaluation mode.
     ///
@@ -98,7 +118,7 @@ impl<'g> Tensor<'g> {
     /// # Errors
     /// [`crate::Error::Graph`] if a vector is not `(C)`
     /// # Gradient
-    /// `x`, `w`, `b`; the statistics are constants
+    /// `x`, `mean`, `variance`, `w`, `b`
     /// # Source
     /// Ioffe, Szegedy 2015, arXiv:1502.03167, algorithm 2 · PyTorch `F.batch_norm` with `training=False`
     #[track_caller]

@@ -1,10 +1,13 @@
 //! Group normalisation. Shaders: shaders/norm/group_norm.wgsl, group_norm_split.wgsl, group_norm_direct.wgsl
 
+use super::gradient::of_groups;
 use super::{affine_error, channels_space, expect_eps, expect_vector, lanes, normal_error, statistics_error};
 use crate::adapter::{Adapter, AdapterKind};
+use crate::backward::Adjoint;
 use crate::graph::Tensor;
 use crate::kernel::{
-    Call, Default, Epilogue, Fusion, Grid, Kernel, Param, Port, Ref, Scalars, Scratch, Spec, Step, Value, Variant, Work,
+    Backward, Call, Default, Epilogue, Fusion, Grid, Kernel, Param, Port, Ref, Scalars, Scratch, Spec, Step, Value,
+    Variant, Work,
 };
 use crate::kernels::elementwise::activation;
 
@@ -43,6 +46,7 @@ pub static GROUP_NORM: Kernel = Kernel {
     work: |c| Work { flops: 8 * c.spec(X).len() as u64, bytes: c.bytes() },
     reference,
     bound,
+    backward: Backward::Rule(backward),
     fusion: FUSION,
     ..Kernel::BASE
 };
@@ -221,6 +225,19 @@ pub(super) fn bound(r: &Ref, out: &[Vec<f64>]) -> Vec<Vec<f64>> {
         dr.push(s);
     }
     vec![dy, dm, dr]
+}
+
+/// Through the activations, which are computed again of what they were applied to.
+pub(super) fn backward<'g>(n: &Adjoint<'_, 'g>) -> Vec<Option<Tensor<'g>>> {
+    let names = [n.text("activation"), n.text("activation_out")];
+    let mut d = n.d(0);
+    if names != ["none", "none"] {
+        let groups = n.out(1)[1];
+        let between = n.x(X).group_norm(groups, n.opt(W), n.opt(B), n.float("eps"));
+        let inner = n.activated(names[0], between);
+        d = n.through(names[0], between, n.through(names[1], inner, d));
+    }
+    of_groups(n, d)
 }
 
 impl<'g> Tensor<'g> {

@@ -1,8 +1,8 @@
 //! Instance normalisation: group normalisation with groups of one channel. Shader: shaders/norm/group_norm.wgsl
 
-use super::group_norm::{DIRECT, FUSION, SPLIT, bound, choose, row_grid, row_loops, scalars, shape};
+use super::group_norm::{DIRECT, FUSION, SPLIT, backward, bound, choose, row_grid, row_loops, scalars, shape};
 use crate::graph::Tensor;
-use crate::kernel::{Default, Kernel, Param, Port, Ref, Step, Variant, Work};
+use crate::kernel::{Backward, Default, Kernel, Param, Port, Ref, Step, Variant, Work};
 use crate::kernels::elementwise::activation;
 
 /// Gives every channel of every sample zero mean and unit variance, then scales and shifts.
@@ -30,6 +30,7 @@ pub static INSTANCE_NORM: Kernel = Kernel {
     work: |c| Work { flops: 8 * c.spec(0).len() as u64, bytes: c.bytes() },
     reference,
     bound,
+    backward: Backward::Rule(backward),
     fusion: FUSION,
     ..Kernel::BASE
 };

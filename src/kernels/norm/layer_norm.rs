@@ -1,10 +1,12 @@
 //! Layer normalisation. Shaders: shaders/norm/layer_norm.wgsl, layer_norm_vec4.wgsl
 
+use super::gradient::{slope, through_statistics};
 use super::{
     affine_error, choose_rows, expect_eps, expect_vector, fours, lanes, normal_error, rows_cols, statistics_error,
 };
+use crate::backward::Adjoint;
 use crate::graph::Tensor;
-use crate::kernel::{Call, Default, Grid, Kernel, Param, Port, Ref, Scalars, Spec, Step, Variant, Work};
+use crate::kernel::{Backward, Call, Default, Grid, Kernel, Param, Port, Ref, Scalars, Spec, Step, Variant, Work};
 
 const X: usize = 0;
 const W: usize = 1;
@@ -62,6 +64,7 @@ pub static LAYER_NORM: Kernel = Kernel {
         vec![y, mean, rstd]
     },
     bound,
+    backward: Backward::Rule(backward),
     ..Kernel::BASE
 };
 
@@ -88,6 +91,21 @@ fn bound(r: &Ref, out: &[Vec<f64>]) -> Vec<Vec<f64>> {
         dr.push(s);
     }
     vec![dy, dm, dr]
+}
+
+fn backward<'g>(n: &Adjoint<'_, 'g>) -> Vec<Option<Tensor<'g>>> {
+    let (x, d, mean, rstd) = (n.x(X), n.d(0), n.y(1), n.y(2));
+    let last = |t: Tensor<'g>| t.unsqueeze(-1);
+    let d_x = n.wanted(X, || {
+        let d_x = x.layer_norm_backward(n.opt(W), d, mean, rstd);
+        let slope = n.d_opt(2).map(|d| last(slope(rstd, d)));
+        through_statistics(d_x, n.d_opt(1).map(last), || x - last(mean), slope, rows_cols(n).1)
+    });
+    if !n.wants(W) && !n.wants(B) {
+        return vec![d_x, None, None];
+    }
+    let [d_w, d_b] = x.layer_norm_backward_w(d, mean, rstd);
+    vec![d_x, Some(d_w), Some(d_b)]
 }
 
 impl<'g> Tensor<'g> {

@@ -6,10 +6,25 @@ use crate::kernel::{Call, Kernel};
 use crate::shape::Dims;
 
 pub mod batch_norm;
+pub mod batch_norm_train;
+pub mod batch_norm_train_backward;
+mod gradient;
 pub mod group_norm;
+pub mod group_norm_backward;
+pub mod group_norm_backward_w;
 pub mod instance_norm;
 pub mod layer_norm;
+pub mod layer_norm_backward;
+pub mod layer_norm_backward_w;
 pub mod rms_norm;
+pub mod rms_norm_backward;
+pub mod rms_norm_backward_w;
+pub mod running_update;
+
+use gradient::{
+    RowGradient, Sum, column_scalars, expect_groups, expect_like_x, expect_rows, part_rows, parts_per_column,
+    weight_error,
+};
 
 /// Every kernel of this family.
 pub static KERNELS: &[&Kernel] = &[
@@ -18,6 +33,15 @@ pub static KERNELS: &[&Kernel] = &[
     &group_norm::GROUP_NORM,
     &instance_norm::INSTANCE_NORM,
     &batch_norm::BATCH_NORM,
+    &batch_norm_train::BATCH_NORM_TRAIN,
+    &running_update::RUNNING_UPDATE,
+    &layer_norm_backward::LAYER_NORM_BACKWARD,
+    &layer_norm_backward_w::LAYER_NORM_BACKWARD_W,
+    &rms_norm_backward::RMS_NORM_BACKWARD,
+    &rms_norm_backward_w::RMS_NORM_BACKWARD_W,
+    &group_norm_backward::GROUP_NORM_BACKWARD,
+    &group_norm_backward_w::GROUP_NORM_BACKWARD_W,
+    &batch_norm_train_backward::BATCH_NORM_TRAIN_BACKWARD,
 ];
 
 /// Lanes of a workgroup that shares a row of `cols` elements.
@@ -63,6 +87,11 @@ fn channels_space(c: &Call) -> Result<(usize, usize), String> {
         [_, channels, space @ ..] => Ok((*channels, space.iter().product())),
         other => Err(format!("x is {}, expected (B, C, …)", Dims(other))),
     }
+}
+
+/// Where the elements of channel `c` lie in `len` elements `(B, channels, space)`.
+fn places(len: usize, channels: usize, space: usize, c: usize) -> impl Iterator<Item = usize> {
+    (0..len / channels / space).flat_map(move |k| (k * channels + c) * space..(k * channels + c + 1) * space)
 }
 
 /// How far a normalised element of a row may be off: `8·u·√n·max|x|/σ`.

@@ -1,9 +1,11 @@
 //! Root-mean-square normalisation. Shaders: shaders/norm/rms_norm.wgsl, rms_norm_vec4.wgsl
 
+use super::gradient::{slope, through_statistics};
 use super::{choose_rows, expect_eps, expect_vector, fours, lanes, rows_cols};
+use crate::backward::Adjoint;
 use crate::check::U;
 use crate::graph::Tensor;
-use crate::kernel::{Call, Default, Grid, Kernel, Param, Port, Ref, Scalars, Spec, Step, Variant, Work};
+use crate::kernel::{Backward, Call, Default, Grid, Kernel, Param, Port, Ref, Scalars, Spec, Step, Variant, Work};
 
 const X: usize = 0;
 const W: usize = 1;
@@ -59,6 +61,7 @@ pub static RMS_NORM: Kernel = Kernel {
         vec![y, rstd]
     },
     bound,
+    backward: Backward::Rule(backward),
     ..Kernel::BASE
 };
 
@@ -74,6 +77,16 @@ fn bound(r: &Ref, out: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let n = rows_cols(r).1 as f64;
     let relative = r.tol.pick(1.0, 4.0) * ((2.0 * n.sqrt() + 3.0) * U + 4.0 * U);
     crate::check::each(out, |v| v.abs() * relative + r.tol.ulps(0.0, 0.0, v))
+}
+
+fn backward<'g>(n: &Adjoint<'_, 'g>) -> Vec<Option<Tensor<'g>>> {
+    let (x, d, rstd) = (n.x(X), n.d(0), n.y(1));
+    let d_x = n.wanted(X, || {
+        let d_x = x.rms_norm_backward(n.opt(W), d, rstd);
+        let slope = n.d_opt(1).map(|d| slope(rstd, d).unsqueeze(-1));
+        through_statistics(d_x, None, || x, slope, rows_cols(n).1)
+    });
+    vec![d_x, n.wanted(W, || x.rms_norm_backward_w(d, rstd))]
 }
 
 impl<'g> Tensor<'g> {

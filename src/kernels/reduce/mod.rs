@@ -3,6 +3,7 @@
 use crate::kernel::Kernel;
 
 pub mod over_axes;
+pub mod reduce_backward;
 mod reduction;
 
 /// Every kernel of this family.
@@ -16,4 +17,6 @@ pub static KERNELS: &[&Kernel] = &[
     &over_axes::VARIANCE,
     &over_axes::ARGMAX,
     &over_axes::ARGMIN,
+    &reduce_backward::LOGSUMEXP_BACKWARD,
+    &reduce_backward::PROD_BACKWARD,
 ];

@@ -3,15 +3,14 @@
 
 use kernels_ref::reduce as reference;
 
+use super::reduce_backward::{spread, to_deviations, to_extremes, to_factors};
 use super::reduction::{
     choose, combine_loops, count, direct_loops, group_loops, groups, outputs, rows, scalars, slice_loops, slices, spec,
     states, work,
 };
-use crate::backward::Adjoint;
 use crate::check::{self, Tol, U};
 use crate::graph::Tensor;
 use crate::kernel::{Backward, Call, Default, Kernel, Param, Port, Ref, Scratch, Spec, Step, Value, Variant};
-use crate::shape::axis_index;
 use crate::tensor::Dtype;
 
 /// The three variants of one reduction.
@@ -93,6 +92,7 @@ pub static MAX: Kernel = Kernel {
     name: "max",
     variants: variants!("max", "max_op"),
     reference: |r| vec![reference::max(&rows(r))],
+    backward: Backward::Rule(|n| vec![Some(to_extremes(n))]),
     bound: |r, y| check::each(y, |_| flushed(r.tol)),
     ..BASE
 };
@@ -102,6 +102,7 @@ pub static MIN: Kernel = Kernel {
     name: "min",
     variants: variants!("min", "min_op"),
     reference: |r| vec![reference::min(&rows(r))],
+    backward: Backward::Rule(|n| vec![Some(to_extremes(n))]),
     bound: |r, y| check::each(y, |_| flushed(r.tol)),
     ..BASE
 };
@@ -111,6 +112,7 @@ pub static PROD: Kernel = Kernel {
     name: "prod",
     variants: variants!("prod", "prod"),
     reference: |r| vec![reference::prod(&rows(r))],
+    backward: Backward::Rule(|n| vec![Some(to_factors(n))]),
     bound: |r, y| each_row(r, y, |x, y| r.tol.sum(x.len(), y.abs(), y)),
     ..BASE
 };
@@ -120,6 +122,7 @@ pub static LOGSUMEXP: Kernel = Kernel {
     name: "logsumexp",
     variants: variants!("logsumexp", "logsumexp"),
     reference: |r| vec![reference::logsumexp(&rows(r))],
+    backward: Backward::Rule(|n| vec![Some(n.x(0).logsumexp_backward(spread(n, n.y(0)), spread(n, n.d(0))))]),
     bound: |r, y| {
         each_row(r, y, |x, y| {
             let terms = (4.0 * (x.len() as f64).sqrt() + 6.0) * U;
@@ -141,6 +144,7 @@ pub static VARIANCE: Kernel = Kernel {
     scalars: |c| scalars(c, (count(c) as i64 - c.int("correction")) as f64),
     variants: variants!("variance", "variance"),
     reference: |r| vec![reference::variance(&rows(r), r.int("correction") as f64)],
+    backward: Backward::Rule(|n| vec![Some(to_deviations(n))]),
     bound: |r, y| each_row(r, y, |x, y| variance_bound(x, y, r.int("correction"), r.tol)),
     ..BASE
 };
@@ -160,14 +164,6 @@ pub static ARGMIN: Kernel = Kernel {
     reference: |r| vec![reference::argmin(&rows(r))],
     ..PLACE
 };
-
-/// A result, or its gradient, repeated over the axes that the reduction took.
-fn spread<'g>(n: &Adjoint<'_, 'g>, y: Tensor<'g>) -> Tensor<'g> {
-    let shape = n.shape(0);
-    let taken: Vec<usize> = n.ints("axes").iter().filter_map(|&a| axis_index(a, shape.len())).collect();
-    let one = |(a, &size): (usize, &usize)| if taken.is_empty() || taken.contains(&a) { 1 } else { size };
-    y.reshape(&shape.iter().enumerate().map(one).collect::<Vec<_>>()).broadcast_to(shape)
-}
 
 fn variance_shape(c: &Call) -> Result<Vec<Spec>, String> {
     let specs = spec(c, Dtype::F32)?;
@@ -191,7 +187,7 @@ fn each_row(r: &Ref, out: &[Vec<f64>], bound: impl Fn(&[f64], f64) -> f64) -> Ve
 }
 
 /// A sum of squares, and what an error `e` of the mean does to it: `2·σ·e + e²`.
-fn variance_bound(x: &[f64], y: f64, correction: i64, t: Tol) -> f64 {
+pub(crate) fn variance_bound(x: &[f64], y: f64, correction: i64, t: Tol) -> f64 {
     let n = x.len() as f64;
     let scale = n / (n - correction as f64);
     let e = t.pick(4.0 * n.sqrt() + 4.0, 2.0 * (n + 4.0)) * U * magnitudes(x) / n;

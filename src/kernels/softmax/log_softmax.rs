@@ -7,7 +7,7 @@ use super::{
 };
 use crate::check::U;
 use crate::graph::Tensor;
-use crate::kernel::{Kernel, Port, Ref, Step, Variant, Work};
+use crate::kernel::{Backward, Kernel, Port, Ref, Step, Variant, Work};
 
 /// The logarithm of the softmax of every row of the last axis.
 pub static LOG_SOFTMAX: Kernel = Kernel {
@@ -49,6 +49,7 @@ pub static LOG_SOFTMAX: Kernel = Kernel {
     work: |c| Work { flops: 6 * c.spec(0).len() as u64, bytes: c.bytes() },
     reference: |r| vec![kernels_ref::softmax::log_softmax(r.f64(0), cols(r))],
     bound,
+    backward: Backward::Rule(|n| vec![Some(n.y(0).log_softmax_backward(n.d(0)))]),
     ..Kernel::BASE
 };
 

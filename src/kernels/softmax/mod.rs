@@ -8,9 +8,15 @@ use crate::kernels::norm::lanes;
 pub mod log_softmax;
 #[allow(clippy::module_inception)] // the family and its first kernel have one name
 pub mod softmax;
+pub mod softmax_backward;
 
 /// Every kernel of this family.
-pub static KERNELS: &[&Kernel] = &[&softmax::SOFTMAX, &log_softmax::LOG_SOFTMAX];
+pub static KERNELS: &[&Kernel] = &[
+    &softmax::SOFTMAX,
+    &log_softmax::LOG_SOFTMAX,
+    &softmax_backward::SOFTMAX_BACKWARD,
+    &softmax_backward::LOG_SOFTMAX_BACKWARD,
+];
 
 /// Parts of a split row have at least this many elements …
 const PART: usize = 4096;

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::check::U;
 use crate::graph::Tensor;
-use crate::kernel::{Kernel, Port, Ref, Step, Variant, Work};
+use crate::kernel::{Backward, Kernel, Port, Ref, Step, Variant, Work};
 use crate::shape::axis_index;
 
 /// Turns every row of the last axis into weights that are positive and sum to 1.
@@ -49,6 +49,7 @@ pub static SOFTMAX: Kernel = Kernel {
     work: |c| Work { flops: 7 * c.spec(0).len() as u64, bytes: c.bytes() },
     reference: |r| vec![kernels_ref::softmax::softmax(r.f64(0), cols(r))],
     bound,
+    backward: Backward::Rule(|n| vec![Some(n.y(0).softmax_backward(n.d(0)))]),
     ..Kernel::BASE
 };
 

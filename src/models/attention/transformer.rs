@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 use crate::graph::{Graph, Scope, Tensor};
 use crate::kernels::attention::attention::Attend;
 use crate::kernels::attention::positions::sinusoidal_table;
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::nn::linear;
 use crate::nn::multi_head::{TransformerBlock, decoder_layer, encoder_layer, layer_norm};
 use crate::programs::sample::{Sampling, choose};
@@ -48,6 +48,7 @@ pub static TRANSFORMER: Model = Model {
     build,
     check,
     program: Some(Program { needs: &["input_ids"], own: &[], run: greedy }),
+    trains: Some(Trains { output: "logits", target: "target", losses: &["cross_entropy"] }),
     ..Model::BASE
 };
 

@@ -9,7 +9,7 @@ use super::mlp::{ACTIVATIONS, activate};
 use crate::config::Config;
 use crate::graph::Graph;
 use crate::kernels::conv::conv2d::Conv1d;
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::nn::linear;
 use crate::shape::Dims;
 use crate::tensor::Dtype;
@@ -33,6 +33,11 @@ pub static CONV1D_SEQUENCE: Model = Model {
     inputs: &["input (B, T, in_channels)"],
     outputs: &["logits (B, T, out_features) or (B, out_features)", "debug.hidden.0 (B, T, channels[0])"],
     build,
+    trains: Some(Trains {
+        output: "logits",
+        target: "target",
+        losses: &["cross_entropy", "mse", "binary_cross_entropy_with_logits"],
+    }),
     ..Model::BASE
 };
 

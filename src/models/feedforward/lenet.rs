@@ -11,7 +11,7 @@ use crate::config::Config;
 use crate::graph::{Graph, Scope, Tensor};
 use crate::kernels::conv::conv2d::Conv2d;
 use crate::kernels::pool::Pool2d;
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::nn::linear;
 use crate::shape::Dims;
 use crate::tensor::Dtype;
@@ -36,6 +36,7 @@ pub static LENET: Model = Model {
     inputs: &["pixel_values (B, in_channels, H, W)"],
     outputs: &["logits (B, num_classes)", "debug.pool1 (B, c1, H', W')"],
     build,
+    trains: Some(Trains { output: "logits", target: "target", losses: &["cross_entropy", "multi_margin"] }),
     ..Model::BASE
 };
 

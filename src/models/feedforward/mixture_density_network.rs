@@ -8,7 +8,7 @@ use std::f64::consts::TAU;
 
 use crate::config::Config;
 use crate::graph::{Graph, Tensor};
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::nn::linear;
 use crate::shape::Dims;
 use crate::tensor::Dtype;
@@ -28,6 +28,7 @@ pub static MIXTURE_DENSITY_NETWORK: Model = Model {
         "nll (B), with target",
     ],
     build,
+    trains: Some(Trains { output: "nll", target: "target", losses: &["mdn_nll"] }),
     ..Model::BASE
 };
 

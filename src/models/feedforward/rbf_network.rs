@@ -5,7 +5,7 @@
 
 use crate::config::Config;
 use crate::graph::Graph;
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::shape::Dims;
 use crate::tensor::Dtype;
 
@@ -19,6 +19,7 @@ pub static RBF_NETWORK: Model = Model {
     inputs: &["input (B, in_features)"],
     outputs: &["output (B, out_features)", "debug.phi (B, num_centers)"],
     build,
+    trains: Some(Trains { output: "output", target: "target", losses: &["mse", "l1", "huber", "cross_entropy"] }),
     ..Model::BASE
 };
 

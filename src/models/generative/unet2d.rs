@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::graph::{Graph, Scope, Tensor};
 use crate::json::Value;
 use crate::kernels::conv::conv2d::Conv2d;
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::nn::linear;
 use crate::nn::resnet2d::{ACTIVATIONS, Norm, Resnet, attention2d, conv, double, group_norm, halve, resnet};
 use crate::shape::Dims;
@@ -47,6 +47,7 @@ pub static UNET2D: Model = Model {
     inputs: &["sample (B, in_channels, H, W)", "timestep (B)"],
     outputs: &["sample (B, out_channels, H, W)"],
     build,
+    trains: Some(Trains { output: "sample", target: "noise", losses: &["noise_prediction"] }),
     ..Model::BASE
 };
 

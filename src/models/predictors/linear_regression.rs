@@ -5,7 +5,7 @@
 
 use crate::config::Config;
 use crate::graph::{Graph, Tensor};
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::shape::Dims;
 use crate::tensor::Dtype;
 
@@ -19,6 +19,7 @@ pub static LINEAR_REGRESSION: Model = Model {
     inputs: &["input (B, in_features)"],
     outputs: &["output (B, out_features)"],
     build,
+    trains: Some(Trains { output: "output", target: "target", losses: &["mse", "l1", "huber"] }),
     ..Model::BASE
 };
 

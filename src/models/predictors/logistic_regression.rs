@@ -6,7 +6,7 @@
 use super::linear_regression::affine;
 use crate::config::Config;
 use crate::graph::Graph;
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 
 /// `LogisticRegression`.
 pub static LOGISTIC_REGRESSION: Model = Model {
@@ -18,6 +18,7 @@ pub static LOGISTIC_REGRESSION: Model = Model {
     inputs: &["input (B, in_features)"],
     outputs: &["logits (B, 1)", "probabilities (B, 1)", "predictions (B)"],
     build,
+    trains: Some(Trains { output: "logits", target: "target", losses: &["binary_cross_entropy_with_logits", "hinge"] }),
     ..Model::BASE
 };
 

@@ -5,7 +5,7 @@
 
 use crate::config::Config;
 use crate::graph::{Graph, Tensor};
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::shape::Dims;
 use crate::tensor::Dtype;
 
@@ -19,6 +19,7 @@ pub static POLYNOMIAL_REGRESSION: Model = Model {
     inputs: &["input (B, 1)"],
     outputs: &["output (B, out_features)", "debug.basis (B, degree + 1)"],
     build,
+    trains: Some(Trains { output: "output", target: "target", losses: &["mse", "l1", "huber"] }),
     ..Model::BASE
 };
 

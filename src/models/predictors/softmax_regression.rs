@@ -6,7 +6,7 @@
 use super::linear_regression::affine;
 use crate::config::Config;
 use crate::graph::Graph;
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 
 /// `SoftmaxRegression`.
 pub static SOFTMAX_REGRESSION: Model = Model {
@@ -18,6 +18,7 @@ pub static SOFTMAX_REGRESSION: Model = Model {
     inputs: &["input (B, in_features)"],
     outputs: &["logits (B, num_classes)", "probabilities (B, num_classes)", "predictions (B)"],
     build,
+    trains: Some(Trains { output: "logits", target: "target", losses: &["cross_entropy", "multi_margin"] }),
     ..Model::BASE
 };
 

@@ -11,7 +11,7 @@ use super::{check_ids, turned};
 use crate::config::Config;
 use crate::graph::{Graph, Tensor};
 use crate::kernels::conv::conv2d::Conv2d;
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::nn::{AdditiveAttention, Cell, CellWeights, linear};
 use crate::tensor::Dtype;
 
@@ -39,6 +39,7 @@ pub static ATTENTION_CAPTIONER: Model = Model {
         config.finish()?;
         check_ids(inputs, "input_ids", vocab_size)
     },
+    trains: Some(Trains { output: "logits", target: "target", losses: &["cross_entropy"] }),
     ..Model::BASE
 };
 

@@ -11,7 +11,7 @@
 use super::{check_ids, check_right_padded, turned};
 use crate::config::Config;
 use crate::graph::{Graph, Scope, Tensor};
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::nn::{AdditiveAttention, Cell, CellWeights, Recurrent, linear};
 use crate::shape::Dims;
 use crate::tensor::Dtype;
@@ -44,6 +44,7 @@ pub static ATTENTION_SEQ2SEQ: Model = Model {
         check_ids(inputs, "decoder_input_ids", vocab[1])?;
         check_right_padded(inputs, "attention_mask")
     },
+    trains: Some(Trains { output: "logits", target: "target", losses: &["cross_entropy"] }),
     ..Model::BASE
 };
 

@@ -8,7 +8,7 @@
 use super::{stack, turned};
 use crate::config::Config;
 use crate::graph::Graph;
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::nn::{Recurrent, linear};
 use crate::tensor::Dtype;
 
@@ -29,6 +29,7 @@ pub static MANY_TO_MANY: Model = Model {
     inputs: &["input (B, T, input_size)"],
     outputs: &["logits (B, T, num_classes)", "debug.hidden (B, T, D·hidden_size)"],
     build,
+    trains: Some(Trains { output: "logits", target: "target", losses: &["cross_entropy"] }),
     ..Model::BASE
 };
 

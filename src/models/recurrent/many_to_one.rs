@@ -8,7 +8,7 @@
 use super::{check_lengths, stack, turned};
 use crate::config::Config;
 use crate::graph::Graph;
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::nn::linear;
 use crate::shape::Dims;
 use crate::tensor::Dtype;
@@ -27,6 +27,7 @@ pub static MANY_TO_ONE: Model = Model {
         (Some(lengths), Some(&[_, t, _])) => check_lengths("lengths", lengths, t),
         _ => Ok(()),
     },
+    trains: Some(Trains { output: "logits", target: "target", losses: &["cross_entropy", "multi_margin"] }),
     ..Model::BASE
 };
 

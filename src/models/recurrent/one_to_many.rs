@@ -9,7 +9,7 @@
 use super::{MAX_STEPS, cell, turned};
 use crate::config::Config;
 use crate::graph::Graph;
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::nn::{Cell, CellWeights, linear};
 use crate::tensor::Dtype;
 
@@ -23,6 +23,7 @@ pub static ONE_TO_MANY: Model = Model {
     inputs: &["input (B, in_features)"],
     outputs: &["output (B, num_steps, out_features)", "debug.initial_hidden (B, hidden_size)"],
     build,
+    trains: Some(Trains { output: "output", target: "target", losses: &["mse", "l1", "huber"] }),
     ..Model::BASE
 };
 

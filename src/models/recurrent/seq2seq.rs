@@ -9,7 +9,7 @@
 use super::{MAX_STEPS, check_ids, num_layers, turned};
 use crate::config::Config;
 use crate::graph::{Graph, Scope, Tensor};
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::nn::{Cell, Recurrent, linear};
 use crate::tensor::Dtype;
 
@@ -43,6 +43,7 @@ pub static SEQ2SEQ: Model = Model {
         check_ids(inputs, "input_ids", cfg.src_vocab_size)?;
         check_ids(inputs, "decoder_input_ids", cfg.tgt_vocab_size)
     },
+    trains: Some(Trains { output: "logits", target: "target", losses: &["cross_entropy"] }),
     ..Model::BASE
 };
 

@@ -14,7 +14,7 @@ use crate::engine::Tensors;
 use crate::error::Result;
 use crate::graph::{Graph, Scope, Tensor};
 use crate::kernels::attention::attention::Attend;
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::nn::linear;
 use crate::programs::Program;
 use crate::programs::generate::Reach;
@@ -63,6 +63,8 @@ pub static BART: Model = Model {
         own: &["prompt_ids", "max_new_tokens"],
         run: |context, inputs| answer_prompt(context, &GENERATION, inputs),
     }),
+    trains: Some(Trains { output: "logits", target: "labels", losses: &["cross_entropy"] }),
+    ..Model::BASE
 };
 
 /// What generation needs of BART.

@@ -16,7 +16,7 @@ use crate::engine::Tensors;
 use crate::error::Result;
 use crate::graph::{Graph, Scope, Tensor};
 use crate::kernels::attention::attention::Attend;
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::nn::linear;
 use crate::tensor::Dtype;
 
@@ -77,6 +77,7 @@ pub static BERT_MASKED_LM: Model = Model {
     },
     build: build_masked_lm,
     check,
+    trains: Some(Trains { output: "logits", target: "labels", losses: &["masked_lm", "cross_entropy"] }),
     ..Model::BASE
 };
 
@@ -103,6 +104,7 @@ pub static BERT_SEQUENCE_CLASSIFICATION: Model = Model {
     ignorable: positions_and_types,
     build: build_sequence_classification,
     check,
+    trains: Some(Trains { output: "logits", target: "labels", losses: &["cross_entropy"] }),
     ..Model::BASE
 };
 

@@ -14,7 +14,7 @@ use crate::config::Config;
 use crate::engine::Tensors;
 use crate::error::Result;
 use crate::graph::{Graph, Scope, Tensor};
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::programs::Program;
 use crate::programs::generate::{Causal, Phase, Reach, continue_prompt};
 use crate::tensor::Dtype;
@@ -49,6 +49,8 @@ pub static GPT2: Model = Model {
         own: &["prompt_ids", "max_new_tokens"],
         run: |context, inputs| continue_prompt(context, &CAUSAL, inputs),
     }),
+    trains: Some(Trains { output: "logits", target: "labels", losses: &["causal_lm", "cross_entropy"] }),
+    ..Model::BASE
 };
 
 /// What generation needs of GPT-2.

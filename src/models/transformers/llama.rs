@@ -15,7 +15,7 @@ use crate::engine::Tensors;
 use crate::error::Result;
 use crate::graph::{Graph, Scope, Tensor};
 use crate::kernels::attention::positions::{llama3_frequencies, rope_frequencies, rope_tables};
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::nn::linear;
 use crate::programs::Program;
 use crate::programs::generate::{Causal, Phase, Reach, continue_prompt};
@@ -56,6 +56,8 @@ pub static LLAMA: Model = Model {
         own: &["prompt_ids", "max_new_tokens"],
         run: |context, inputs| continue_prompt(context, &CAUSAL, inputs),
     }),
+    trains: Some(Trains { output: "logits", target: "labels", losses: &["causal_lm", "cross_entropy"] }),
+    ..Model::BASE
 };
 
 /// What generation needs of Llama.

@@ -15,7 +15,7 @@ use crate::engine::Tensors;
 use crate::error::Result;
 use crate::graph::{Graph, Scope, Tensor};
 use crate::kernels::attention::attention::Attend;
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::nn::linear;
 use crate::programs::Program;
 use crate::programs::generate::Reach;
@@ -66,6 +66,7 @@ pub static T5: Model = Model {
         own: &["prompt_ids", "max_new_tokens"],
         run: |context, inputs| answer_prompt(context, &GENERATION, inputs),
     }),
+    trains: Some(Trains { output: "logits", target: "labels", losses: &["cross_entropy"] }),
     ..Model::BASE
 };
 

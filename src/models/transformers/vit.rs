@@ -9,7 +9,7 @@ use super::{ACTIVATIONS, MAX_LAYERS, activation, num_labels};
 use crate::config::Config;
 use crate::graph::{Graph, Scope, Tensor};
 use crate::kernels::attention::attention::Attend;
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::nn::{linear, patches};
 use crate::tensor::Dtype;
 
@@ -37,6 +37,7 @@ pub static VIT: Model = Model {
     prefixes: &["vit"],
     ignorable: |key| key.starts_with("vit.pooler."),
     build,
+    trains: Some(Trains { output: "logits", target: "labels", losses: &["cross_entropy"] }),
     ..Model::BASE
 };
 
