@@ -105,15 +105,25 @@ pub struct Gradient<'g> {
     pub residual: Option<Tensor<'g>>,
 }
 
-/// The gradients behind the epilogue of `n`; `None` where an activation keeps them from being known.
-pub fn backward<'g>(n: &Adjoint<'_, 'g>, e: &Epilogue) -> Option<Gradient<'g>> {
-    if n.text("activation") != "none" || n.text("activation_out") != "none" {
-        return None;
+/// The gradients behind the epilogue of `n`. What an activation was applied to is computed again.
+pub fn backward<'g>(n: &Adjoint<'_, 'g>, e: &Epilogue) -> Gradient<'g> {
+    let argument = |activation: &str, port: Option<usize>| {
+        let inputs: Vec<_> = (0..n.inputs.len()).map(|i| n.opt(i).filter(|_| Some(i) != port)).collect();
+        let mut params: Vec<_> = n.params.iter().map(|(name, value)| (name, value.clone())).collect();
+        params.extend([("activation", activation.into()), ("activation_out", "none".into())]);
+        n.graph().dispatch(n.kernel, &inputs, &params)[0]
+    };
+    let (first, last) = (n.text("activation"), n.text("activation_out"));
+    let mut d = n.d(0);
+    if last != "none" {
+        d = argument(first, None).activation_backward(d, last);
     }
-    let d = n.d(0);
+    let residual = e.residual.and_then(|r| n.wanted(r, || d));
+    if first != "none" {
+        d = argument("none", e.residual).activation_backward(d, first);
+    }
     let along = d.rank() - e.bias_axis_from_end;
     let others: Vec<i64> = (0..d.rank()).filter(|&axis| axis != along).map(|axis| axis as i64).collect();
     let bias = e.bias.and_then(|b| n.wanted(b, || d.sum(&others, false)));
-    let residual = e.residual.and_then(|r| n.wanted(r, || d));
-    Some(Gradient { sum: d, bias, residual })
+    Gradient { sum: d, bias, residual }
 }
