@@ -59,7 +59,7 @@ fn attention_backward_kv(
 
     // Causal: query t sees keys up to t + S − T.
     var first = 0u;
-    if (params.causal != 0u && j0 + params.rows > params.keys) { first = (j0 + params.rows - params.keys) / MANY * MANY; }
+    if (params.causal != 0u && j0 + params.rows > params.keys) { first = j0 + params.rows - params.keys; }
     var o_k: array<vec4<f32>, 16>;   // blocks of columns × 4 keys
     var o_v: array<vec4<f32>, 16>;
     for (var h = head * params.group; h < (head + 1u) * params.group; h++) {

@@ -288,6 +288,12 @@ fn gradients_of(kernel: &'static Kernel) -> Vec<Row> {
             .f32(&[1, 2, 1, 4]),
         end(start(small, "/key_mask").none().value(ones_and_zeros(&[2, 70], |i| i % 3 == 0)), small),
         end(start(small, "/key_mask_of_nothing").none().value(ones_and_zeros(&[2, 70], |i| i < 70)), small),
+        // Beside the last query stands one whose lse would make anything infinite.
+        start([2, 1, 1, 3, 5, 4, 4], "/nothing_beside")
+            .none()
+            .value(ones_and_zeros(&[2, 5], |i| i > 4))
+            .list(&[2, 1, 3, 2], &[0.5, 0.25, 1.0, -0.5, 0.0, 0.75, f32::MIN, 0.0, f32::MIN, 0.0, f32::MIN, 0.0])
+            .f32(&[2, 3, 1, 4]),
         end(projected.none().none(), heads).param("causal", true),
     ]
 }
