@@ -153,6 +153,139 @@ fn attend(
     (y, lse)
 }
 
+/// An attention whose gradients are asked for: its inputs, `delta (B,H,T,2)` as [`attention_backward_delta`] makes it,
+/// and the gradient `d_y (B,T,H,DV)` of its output.
+pub struct AttentionBackward<'a> {
+    /// Queries.
+    pub q: &'a [f64],
+    /// Keys.
+    pub k: &'a [f64],
+    /// Values.
+    pub v: &'a [f64],
+    /// `(B,H,T,S)`.
+    pub bias: Option<&'a [f64]>,
+    /// `(B,S)`.
+    pub key_mask: Option<&'a [f64]>,
+    /// Log-sum-exp and delta of every query.
+    pub delta: &'a [f64],
+    /// Gradient of the output.
+    pub d_y: &'a [f64],
+    /// Sizes.
+    pub n: Sizes,
+    /// Factor of the scores.
+    pub scale: f64,
+    /// Query `t` attends to keys `j ≤ t + S − T`.
+    pub causal: bool,
+}
+
+/// One query's part of the gradients; entries of masked keys are 0.
+pub struct RowBackward {
+    /// Its scores.
+    pub scores: AttentionRow,
+    /// Weight of every key: `exp(s − lse)`.
+    pub p: Vec<f64>,
+    /// Gradient of every weight: `Σ_c d_y·v`.
+    pub dp: Vec<f64>,
+    /// `Σ_c |d_y·v|`.
+    pub dp_magnitudes: Vec<f64>,
+    /// Gradient of every score: `p · (dp − delta)`.
+    pub ds: Vec<f64>,
+}
+
+impl AttentionBackward<'_> {
+    /// What query `t` of head `h` in batch `b` adds.
+    pub fn row(&self, (b, h, t): (usize, usize, usize)) -> RowBackward {
+        let n = self.n;
+        let row = (b * n.h + h) * n.t + t;
+        let open =
+            |j: usize| self.key_mask.is_none_or(|m| m[b * n.s + j] != 0.0) && (!self.causal || j + n.t <= t + n.s);
+        let scores = attention_row((b, h, t), self.q, self.k, self.bias, open, n, self.scale);
+        let d_y = &self.d_y[((b * n.t + t) * n.h + h) * n.dv..][..n.dv];
+        let (lse, delta) = (self.delta[2 * row], self.delta[2 * row + 1]);
+        let zeros = || vec![0.0; n.s];
+        let mut r = RowBackward { scores, p: zeros(), dp: zeros(), dp_magnitudes: zeros(), ds: zeros() };
+        for j in 0..n.s {
+            if r.scores.scores[j] == f64::NEG_INFINITY {
+                continue;
+            }
+            let v = &self.v[r.scores.values + j * n.dv..][..n.dv];
+            r.p[j] = (r.scores.scores[j] - lse).exp();
+            r.dp[j] = d_y.iter().zip(v).map(|(d, v)| d * v).sum();
+            r.dp_magnitudes[j] = d_y.iter().zip(v).map(|(d, v)| (d * v).abs()).sum();
+            r.ds[j] = r.p[j] * (r.dp[j] - delta);
+        }
+        r
+    }
+
+    fn rows(&self) -> Vec<RowBackward> {
+        let n = self.n;
+        (0..n.b * n.h * n.t)
+            .into_par_iter()
+            .map(|row| self.row((row / (n.h * n.t), row / n.t % n.h, row % n.t)))
+            .collect()
+    }
+}
+
+/// `lse` and `Σ_c d_y·y − d_lse` of every query, `(B,H,T,2)` (Dao et al. 2022, arXiv:2205.14135, appendix B.2; a score
+/// moves lse by its weight). `shape` is that of y, `(B,T,H,DV)`.
+pub fn attention_backward_delta(
+    (y, d_y): (&[f64], &[f64]),
+    (lse, d_lse): (&[f64], Option<&[f64]>),
+    [b, t, h, dv]: [usize; 4],
+) -> Vec<f64> {
+    let mut delta = vec![];
+    for row in 0..b * h * t {
+        let (batch, head, token) = (row / (h * t), row / t % h, row % t);
+        let at = ((batch * t + token) * h + head) * dv;
+        let product: f64 = (at..at + dv).map(|i| d_y[i] * y[i]).sum();
+        delta.extend([lse[row], product - d_lse.map_or(0.0, |d| d[row])]);
+    }
+    delta
+}
+
+/// `d_q = scale · Σ_j ds k`, `(B,T,H,D)` (Dao et al. 2022, arXiv:2205.14135, algorithm 4).
+pub fn attention_backward_q(g: &AttentionBackward) -> Vec<f64> {
+    let n = g.n;
+    let mut d_q = vec![0.0; n.b * n.t * n.h * n.d];
+    for (row, r) in g.rows().iter().enumerate() {
+        let (b, h, t) = (row / (n.h * n.t), row / n.t % n.h, row % n.t);
+        let head = b * n.kh + h / (n.h / n.kh);
+        for j in 0..n.s {
+            for d in 0..n.d {
+                let k = g.k[(head * n.s + j) * n.d + d];
+                d_q[((b * n.t + t) * n.h + h) * n.d + d] += g.scale * r.ds[j] * k;
+            }
+        }
+    }
+    d_q
+}
+
+/// `d_k = scale · Σ ds q`, `(B,S,KH,D)`, and `d_v = Σ p d_y`, `(B,S,KH,DV)`, over the queries and the heads that read
+/// the key head (Dao et al. 2022, arXiv:2205.14135, algorithm 4).
+pub fn attention_backward_kv(g: &AttentionBackward) -> (Vec<f64>, Vec<f64>) {
+    let n = g.n;
+    let mut d_k = vec![0.0; n.b * n.s * n.kh * n.d];
+    let mut d_v = vec![0.0; n.b * n.s * n.kh * n.dv];
+    for (row, r) in g.rows().iter().enumerate() {
+        let (b, h, t) = (row / (n.h * n.t), row / n.t % n.h, row % n.t);
+        for j in 0..n.s {
+            let at = (b * n.s + j) * n.kh + h / (n.h / n.kh);
+            for d in 0..n.d {
+                d_k[at * n.d + d] += g.scale * r.ds[j] * g.q[row * n.d + d];
+            }
+            for c in 0..n.dv {
+                d_v[at * n.dv + c] += r.p[j] * g.d_y[((b * n.t + t) * n.h + h) * n.dv + c];
+            }
+        }
+    }
+    (d_k, d_v)
+}
+
+/// `d_bias = ds`, `(B,H,T,S)`.
+pub fn attention_backward_bias(g: &AttentionBackward) -> Vec<f64> {
+    g.rows().into_iter().flat_map(|r| r.ds).collect()
+}
+
 /// The cache `(B,KH,MAX,D)` after `x (B,KH,T,D)` was written at positions `position …  position + T` of each
 /// batch row (one position for all, or `(B)`); a batch row whose positions do not fit is unchanged.
 pub fn cache_append(cache: &[f64], x: &[f64], position: &[f64], kh: usize, max: usize, t: usize, d: usize) -> Vec<f64> {

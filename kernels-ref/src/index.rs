@@ -33,6 +33,24 @@ pub fn gather(x: &[f64], index: &[f64], x_shape: &[usize], index_shape: &[usize]
         .collect()
 }
 
+/// `d_x[…, i, …] = Σ_{j: index[…, j, …] = i} d_y[…, j, …]` along `axis`, which has `size` elements in `d_x`: the gradient
+/// of [`gather`]. Ids are clamped to the axis.
+pub fn gather_backward(d_y: &[f64], index: &[f64], shape: &[usize], axis: usize, size: usize) -> Vec<f64> {
+    let (outer, taken) = (shape[..axis].iter().product::<usize>(), shape[axis]);
+    let inner = shape[axis + 1..].iter().product::<usize>();
+    let mut d_x = vec![0.0; outer * size * inner];
+    for o in 0..outer {
+        for j in 0..taken {
+            for i in 0..inner {
+                let from = (o * taken + j) * inner + i;
+                let place = index[from].clamp(0.0, (size - 1) as f64) as usize;
+                d_x[(o * size + place) * inner + i] += d_y[from];
+            }
+        }
+    }
+    d_x
+}
+
 /// `y[v] = base[v] + Σ_{n: ids[n] = v} x[n]` for rows of `c` elements, added in the order of `n`; ids outside
 /// `0..V` add nothing. `base (V,C)` is zero if absent.
 pub fn scatter_add(x: &[f64], ids: &[f64], base: Option<&[f64]>, rows: usize, c: usize) -> Vec<f64> {

@@ -3,7 +3,8 @@
 //   y[i]        = x[i] · cos[p,i] − x[i + half] · sin[p,i]
 //   y[i + half] = x[i + half] · cos[p,i] + x[i] · sin[p,i]      0 ≤ i < half; dims from 2·half on are copied
 //
-// Interleaved pairs are (2i, 2i + 1) instead. Position p is t, position[0] + t, or given for each token.
+// Interleaved pairs are (2i, 2i + 1) instead; the inverse turns by −sin. Position p is t, position[0] + t, or given
+// for each token.
 //
 // Paper     Su et al. 2021, arXiv:2104.09864, eq. 34
 // Shapes    x (B,H,T,D) any strides  cos, sin (MAX,half)  position (1), (T) or (B,T)  →  y (B,H,T,D)
@@ -28,6 +29,7 @@ struct Params {
 
 override HAS_POSITION: bool;
 override INTERLEAVED: bool;
+override INVERSE: bool;
 
 const WG = 64u;
 
@@ -62,5 +64,5 @@ fn rope(
         i = min(d, other);
     }
     let there = x[base + other * params.x_d] * sin_table[place + i];
-    y[e] = here * cos_table[place + i] + select(-there, there, second);
+    y[e] = here * cos_table[place + i] + select(-there, there, second != INVERSE);
 }

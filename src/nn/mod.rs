@@ -2,6 +2,7 @@
 
 mod additive_attention;
 mod batch_norm;
+mod dropout;
 mod linear;
 pub mod multi_head;
 mod patches;
@@ -10,6 +11,7 @@ pub mod resnet2d;
 
 pub use additive_attention::AdditiveAttention;
 pub use batch_norm::batch_norm2d;
+pub use dropout::{Draws, dropout};
 pub use linear::linear;
 pub use patches::patches;
 pub use recurrent::{Cell, CellWeights, Recurrent};

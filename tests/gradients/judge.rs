@@ -23,18 +23,27 @@ pub struct Gradient {
     pub row: Row,
     /// Ports that count as constants.
     pub constant: Vec<usize>,
+    /// Outputs that the loss leaves out.
+    pub left_out: Vec<usize>,
 }
 
 impl Gradient {
     /// Differentiates every f32 input of `row`.
     pub fn of(row: Row) -> Gradient {
-        Gradient { row, constant: vec![] }
+        Gradient { row, constant: vec![], left_out: vec![] }
     }
 
     /// Takes the input at `port` as a constant.
     #[allow(dead_code)]
     pub fn constant(mut self, port: usize) -> Gradient {
         self.constant.push(port);
+        self
+    }
+
+    /// Leaves output `index` out of the loss.
+    #[allow(dead_code)]
+    pub fn without(mut self, index: usize) -> Gradient {
+        self.left_out.push(index);
         self
     }
 
@@ -63,8 +72,8 @@ impl Gradient {
             ports.push(Some((input.view)(source)));
         }
         let mut loss = graph.scalar(0.0);
-        for y in graph.dispatch(case.kernel, &ports, &case.params) {
-            if y.dtype() == Dtype::F32 {
+        for (i, y) in graph.dispatch(case.kernel, &ports, &case.params).into_iter().enumerate() {
+            if y.dtype() == Dtype::F32 && !self.left_out.contains(&i) {
                 loss = loss + (y * 0.75 * graph.constant(weights(&y.shape(), 7))).sum(&[], false);
             }
         }

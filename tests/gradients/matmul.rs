@@ -42,6 +42,14 @@ pub fn rows() -> Vec<Gradient> {
         row("f32/b2/3x4x5/bias", &[2, 3, 4], &[4, 5]).f32(&[5]),
         row("f32/b2/3x4x5/residual", &[2, 3, 4], &[4, 5]).none().f32(&[2, 3, 5]),
         row("f32/b2/3x4x5/scale", &[2, 3, 4], &[4, 5]).f32(&[5]).f32(&[2, 3, 5]).param("scale", -0.375),
+        row("f32/b2/3x4x5/activation", &[2, 3, 4], &[4, 5]).param("activation", "silu"),
+        row("f32/b2/3x4x5/activation_out", &[2, 3, 4], &[4, 5]).f32(&[5]).param("activation_out", "tanh"),
+        row("f32/b2/3x4x5/everything", &[2, 3, 4], &[4, 5])
+            .f32(&[5])
+            .f32(&[2, 3, 5])
+            .param("scale", 0.75)
+            .param("activation", "gelu")
+            .param("activation_out", "sigmoid"),
     ];
     rows.into_iter().map(Gradient::of).collect()
 }

@@ -1,7 +1,11 @@
 //! Rows of the attention family.
 
 use crate::row::Row;
+use handmill::kernel::Kernel;
 use handmill::kernels::attention::attention::ATTENTION;
+use handmill::kernels::attention::attention_backward::{
+    ATTENTION_BACKWARD_BIAS, ATTENTION_BACKWARD_DELTA, ATTENTION_BACKWARD_KV, ATTENTION_BACKWARD_Q,
+};
 use handmill::kernels::attention::attention_decode::ATTENTION_DECODE;
 use handmill::kernels::attention::cache_append::CACHE_APPEND;
 use handmill::kernels::attention::positions::{rope_frequencies, rope_tables, timestep_turns};
@@ -11,7 +15,8 @@ use handmill::tensor::HostTensor;
 
 /// Every row.
 pub fn rows() -> Vec<Row> {
-    [attention(), masked(), strided(), decode(), append(), rope(), timestep()].into_iter().flatten().collect()
+    let forward = [attention(), masked(), strided(), decode(), append(), rope(), timestep()];
+    forward.into_iter().chain([delta(), backward()]).flatten().collect()
 }
 
 /// B, H, KH, T, S, D, DV.
@@ -179,6 +184,120 @@ fn decode() -> Vec<Row> {
     ]
 }
 
+fn delta() -> Vec<Row> {
+    let row = |[b, t, h, dv]: [usize; 4]| {
+        let row = Row::new(&ATTENTION_BACKWARD_DELTA, &format!("f32/{b}x{t}x{h}x{dv}"));
+        row.f32(&[b, t, h, dv]).f32(&[b, t, h, dv]).f32(&[b, h, t])
+    };
+    vec![
+        // numpy: y=np.array([[1.,2],[3,-4]]); d=np.array([[.5,-1],[2,.25]]); (d*y).sum(1)-np.array([.5,-.25])
+        Row::new(&ATTENTION_BACKWARD_DELTA, "f32/1x2x1x2/golden")
+            .list(&[1, 2, 1, 2], &[1.0, 2.0, 3.0, -4.0])
+            .list(&[1, 2, 1, 2], &[0.5, -1.0, 2.0, 0.25])
+            .list(&[1, 1, 2], &[7.0, 8.0])
+            .list(&[1, 1, 2], &[0.5, -0.25])
+            .golden(0, &[7.0, -2.0, 8.0, 5.25], 0.0),
+        row([2, 5, 3, 7]).none(),
+        row([2, 21, 3, 64]).f32(&[2, 3, 21]),
+        row([1, 1, 1, 1]).none(),
+        row([1, 65, 1, 300]).none(),
+        row([1, 700, 96, 1]).none(),
+    ]
+}
+
+fn backward() -> Vec<Row> {
+    let kernels = [&ATTENTION_BACKWARD_Q, &ATTENTION_BACKWARD_KV, &ATTENTION_BACKWARD_BIAS];
+    let mut rows = vec![];
+    // numpy: s=q@k.T/2**.5; s[0,2]=-np.inf; p=np.exp(s-lse[:,None]); ds=p*(d_y@v.T-delta[:,None])
+    //        ds@k/2**.5; np.r_[ds.T@q/2**.5, p.T@d_y]; ds
+    let goldens: [&[f64]; 3] = [
+        &[-2.954116522358132, -0.4651351345792347, 6.388172586563027, -0.9897095552434996],
+        &[
+            -1.5732148433664086,
+            3.98602050685534,
+            1.2629505211552439,
+            -6.720516643908865,
+            0.3462422835605365,
+            2.769938268484292,
+            1.0094719065499265,
+            0.25225474460838526,
+            0.42734608850241573,
+            0.3686532480653504,
+            0.06318200429397958,
+            0.37909202576387746,
+        ],
+        &[-2.7571739299783076, 2.7991646857601586, 0.0, 2.1292486478514734, -4.052331720544977, 1.9586421331133668],
+    ];
+    for (kernel, golden) in kernels.into_iter().zip(goldens) {
+        let row = Row::new(kernel, "f32/1x1of1x2x3x2x2/golden")
+            .list(&[1, 1, 2, 2], &[1.0, -0.5, 0.25, 2.0])
+            .list(&[1, 1, 3, 2], &[0.5, 1.0, -1.0, 0.75, 2.0, -0.25])
+            .list(&[1, 1, 3, 2], &[1.0, 2.0, 3.0, -4.0, 0.5, 6.0])
+            .none()
+            .none()
+            .list(&[1, 1, 2, 2], &[0.32079485, 0.8, 2.068_588_5, 2.75])
+            .list(&[1, 2, 1, 2], &[1.0, -2.0, 0.5, 3.0])
+            .param("causal", true);
+        rows.push(row.golden(0, golden, 1e-6));
+        rows.extend(gradients_of(kernel));
+    }
+    rows
+}
+
+fn gradients_of(kernel: &'static Kernel) -> Vec<Row> {
+    let start = |[b, h, kh, t, s, d, dv]: Sizes, note: &str| {
+        let label = format!("f32/{b}x{h}of{kh}x{t}x{s}x{d}x{dv}{note}");
+        Row::new(kernel, &label).f32(&[b, h, t, d]).f32(&[b, kh, s, d]).f32(&[b, kh, s, dv])
+    };
+    let end = |row: Row, [b, h, _, t, _, _, dv]: Sizes| row.f32(&[b, h, t, 2]).f32(&[b, t, h, dv]);
+    let plain = |n: Sizes| end(start(n, "").none().none(), n);
+    let causal = |n: Sizes| end(start(n, "/causal").none().none(), n).param("causal", true);
+    let small = [2, 2, 1, 9, 70, 8, 6];
+    let heads = [2, 3, 3, 21, 21, 5, 5];
+    let projected = Row::new(kernel, "f32/2x3of3x21x21x5x5/of_projections")
+        .f32(&[2, 21, 45])
+        .view(|t| t.slice(-1, 0, 15).heads(3))
+        .f32(&[2, 21, 45])
+        .view(|t| t.slice(-1, 15, 15).heads(3))
+        .f32(&[2, 21, 45])
+        .view(|t| t.slice(-1, 30, 15).heads(3));
+    vec![
+        plain([2, 4, 4, 64, 64, 32, 32]),
+        plain([1, 3, 3, 17, 19, 13, 11]),
+        plain([1, 1, 1, 1, 1, 1, 1]),
+        plain([1, 4, 2, 33, 65, 16, 16]),
+        plain([1, 6, 2, 31, 63, 3, 65]),
+        plain([2, 2, 1, 65, 31, 17, 4]),
+        plain([1, 1, 1, 32, 129, 65, 64]),
+        plain([1, 2, 2, 5, 70, 256, 256]),
+        plain([1, 1, 1, 3, 9, 260, 300]),
+        plain([1, 1, 1, 3, 9, 300, 12]),
+        causal([1, 2, 2, 64, 64, 16, 16]),
+        causal([2, 2, 1, 37, 97, 7, 9]),
+        // The first queries see nothing.
+        causal([1, 2, 1, 97, 37, 7, 9]),
+        causal([1, 1, 1, 200, 130, 4, 4]),
+        end(start(small, "/scale").none().none(), small).param("scale", -0.3),
+        end(start(small, "/bias").f32(&[2, 2, 9, 70]).none(), small),
+        end(start(small, "/bias_per_head").f32(&[2, 1, 70]).view(|t| t.broadcast_to(&[2, 2, 9, 70])).none(), small)
+            .param("causal", true),
+        start([1, 1, 1, 2, 3, 4, 4], "/bias_masks")
+            .list(&[1, 1, 2, 3], &[f32::MIN, 0.0, f32::MIN, f32::MIN, f32::MIN, f32::MIN])
+            .none()
+            .list(&[1, 1, 2, 2], &[0.25, 0.5, f32::MIN, 0.0])
+            .f32(&[1, 2, 1, 4]),
+        end(start(small, "/key_mask").none().value(ones_and_zeros(&[2, 70], |i| i % 3 == 0)), small),
+        end(start(small, "/key_mask_of_nothing").none().value(ones_and_zeros(&[2, 70], |i| i < 70)), small),
+        // Beside the last query stands one whose lse would make anything infinite.
+        start([2, 1, 1, 3, 5, 4, 4], "/nothing_beside")
+            .none()
+            .value(ones_and_zeros(&[2, 5], |i| i > 4))
+            .list(&[2, 1, 3, 2], &[0.5, 0.25, 1.0, -0.5, 0.0, 0.75, f32::MIN, 0.0, f32::MIN, 0.0, f32::MIN, 0.0])
+            .f32(&[2, 3, 1, 4]),
+        end(projected.none().none(), heads).param("causal", true),
+    ]
+}
+
 fn append() -> Vec<Row> {
     let at = |p: &[i32]| HostTensor::i32(&[p.len()], p.to_vec());
     let row = |note: &str| Row::new(&CACHE_APPEND, &format!("f32/2x3x8x5{note}")).f32(&[2, 3, 8, 5]);
@@ -214,6 +333,16 @@ fn rope() -> Vec<Row> {
         row([2, 2, 3, 6], 6, "/batched").value(HostTensor::i32(&[2, 3], vec![9, 0, 1, 2, 60, 5])),
         row([1, 1, 2, 2], 2, "/clamped").value(HostTensor::i32(&[2], vec![-5, 640])),
         row([1, 2, 4, 8], 8, "/interleaved").none().param("interleaved", true),
+        row([2, 2, 5, 7], 4, "/inverse").none().param("inverse", true),
+        row([1, 2, 4, 8], 8, "/interleaved_inverse").none().param("interleaved", true).param("inverse", true),
+        // numpy: a=np.tile(3*10000.**(-np.arange(0,4,2)/4),2); x*np.cos(a)-np.r_[-x[2:],x[:2]]*np.sin(a)
+        Row::new(&ROPE, "f32/1x1x1x4/golden_inverse")
+            .list(&[1, 1, 1, 4], &[0.5, -1.0, 2.0, 0.25])
+            .value(cos.clone())
+            .value(sin.clone())
+            .value(HostTensor::i32(&[1], vec![3]))
+            .param("inverse", true)
+            .golden(0, &[-0.21275623, -0.99205116, -2.05054500, 0.27988301], 1e-7),
         Row::new(&ROPE, "f32/2x3x5x4/heads")
             .f32(&[2, 5, 24])
             .view(|t| t.slice(-1, 12, 12).heads(3))

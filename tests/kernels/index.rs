@@ -3,6 +3,7 @@
 use crate::row::Row;
 use handmill::kernels::index::embedding::EMBEDDING;
 use handmill::kernels::index::gather::GATHER;
+use handmill::kernels::index::gather_backward::GATHER_BACKWARD;
 use handmill::kernels::index::one_hot::ONE_HOT;
 use handmill::kernels::index::scatter_add::SCATTER_ADD;
 use handmill::kernels::index::top_k::TOP_K;
@@ -10,7 +11,7 @@ use handmill::tensor::HostTensor;
 
 /// Every row.
 pub fn rows() -> Vec<Row> {
-    [embedding(), gather(), scatter_add(), top_k(), one_hot()].into_iter().flatten().collect()
+    [embedding(), gather(), gather_backward(), scatter_add(), top_k(), one_hot()].into_iter().flatten().collect()
 }
 
 fn embedding() -> Vec<Row> {
@@ -64,6 +65,50 @@ fn gather() -> Vec<Row> {
             .ids(&[2, 1, 1], 6)
             .view(|t| t.broadcast_to(&[2, 1, 5]))
             .param("axis", 1i64),
+    ]
+}
+
+fn gather_backward() -> Vec<Row> {
+    let row = |note: &str, shape: &[usize], axis: i64, size: usize| {
+        let label = format!("f32/{note}");
+        Row::new(&GATHER_BACKWARD, &label).f32(shape).ids(shape, size).param("axis", axis).param("size", size)
+    };
+    vec![
+        // numpy: y=np.zeros((2,3)); np.add.at(y,(np.array([[0],[1]]),[[0,0],[2,0]]),[[1.,2.],[4.,8.]]); y
+        Row::new(&GATHER_BACKWARD, "f32/2x2x3/golden")
+            .list(&[2, 2], &[1.0, 2.0, 4.0, 8.0])
+            .value(HostTensor::i32(&[2, 2], vec![0, 0, 2, 0]))
+            .param("axis", 1i64)
+            .param("size", 3i64)
+            .golden(0, &[3.0, 0.0, 0.0, 8.0, 0.0, 4.0], 0.0),
+        row("6x7x5/axis_0", &[6, 7, 5], 0, 4),
+        row("3x9x2/axis_1", &[3, 9, 2], 1, 70),
+        row("4x7x1/last", &[4, 7, 1], -1, 5),
+        row("1", &[1], 0, 1),
+        row("3x300/one_place", &[3, 300], 1, 1),
+        row("63", &[63], 0, 65),
+        row("2x3x2x3/axis_2", &[2, 3, 2, 3], 2, 64),
+        row("5x1x70000/many_groups", &[5, 1], 1, 900_001),
+        Row::new(&GATHER_BACKWARD, "f32/3x4/clamped")
+            .f32(&[3, 1])
+            .value(HostTensor::i32(&[3, 1], vec![-1, 4, i32::MIN]))
+            .param("axis", 1i64)
+            .param("size", 4i64),
+        Row::new(&GATHER_BACKWARD, "f32/4x5x3/permuted")
+            .f32(&[5, 3, 4])
+            .view(|t| t.permute(&[2, 0, 1]))
+            .ids(&[5, 3, 4], 6)
+            .view(|t| t.permute(&[2, 0, 1]))
+            .param("axis", 1i64)
+            .param("size", 6i64),
+        // One id for each row, whatever the column.
+        Row::new(&GATHER_BACKWARD, "f32/2x1x5/broadcast")
+            .f32(&[1])
+            .view(|t| t.broadcast_to(&[2, 1, 5]))
+            .ids(&[2, 1, 1], 6)
+            .view(|t| t.broadcast_to(&[2, 1, 5]))
+            .param("axis", 1i64)
+            .param("size", 6i64),
     ]
 }
 

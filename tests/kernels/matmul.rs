@@ -49,6 +49,9 @@ fn plain() -> Vec<Row> {
         product(9, 20, 132),
         product(17, 4, 4),
         product(2, 3000, 5),
+        product(65, 1024, 3),
+        product(5, 2055, 70),
+        product(3, 70_001, 5),
         product(65_537, 1, 1),
         transposed(64, 64, 64),
         transposed(33, 36, 35),
@@ -102,6 +105,9 @@ fn views() -> Vec<Row> {
             .view(|t| t.slice_step(1, 1, 8, 2))
             .f32(&[8, 14])
             .view(|t| t.slice_step(1, 0, 7, 2)),
+        // A weight's gradient: the inner size is a batch of tokens, outermost in both.
+        row("f32/17x1600x66/gradient").f32(&[1600, 17]).view(|t| t.transpose(0, 1)).f32(&[1600, 66]),
+        row("f32/b3/5x1039x7/long").f32(&[3, 5, 1039]).f32(&[3, 1039, 7]),
         row("f32/9x8x12/row_repeated").f32(&[1, 8]).view(|t| t.broadcast_to(&[9, 8])).f32(&[8, 12]),
         row("f16/12x16x24/slice").f32(&[12, 16]).f16(&[16, 40]).view(|t| t.slice(1, 8, 24)),
         row("f16/12x16x24/odd_slice").f32(&[12, 16]).f16(&[16, 40]).view(|t| t.slice(1, 4, 24)),
@@ -129,6 +135,16 @@ fn epilogues() -> Vec<Row> {
             .param("activation", "silu")
             .param("activation_out", "tanh"),
     ];
+    all.push(
+        row("f32/b2/5x1100x19/long_all")
+            .f32(&[2, 5, 1100])
+            .f32(&[1100, 19])
+            .f32(&[19])
+            .f32(&[2, 5, 19])
+            .param("scale", 0.125)
+            .param("activation", "gelu")
+            .param("activation_out", "relu"),
+    );
     for (i, name) in activation::NAMES.iter().enumerate() {
         let other = activation::NAMES[(i + 5) % activation::NAMES.len()];
         let row = row(&format!("f32/2x7x6/{name}_{other}")).range(&[2, 7], -3.0, 3.0).f32(&[7, 6]).f32(&[6]);

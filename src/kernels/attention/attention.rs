@@ -4,11 +4,12 @@ use std::f64::consts::LOG2_E;
 
 use kernels_ref::attention::{AttentionRow, NOTHING, attention_row, attention_weights};
 
+use super::attention_backward::backward;
 use super::{scale, sizes, strides};
 use crate::adapter::AdapterKind;
 use crate::check::{Tol, U};
 use crate::graph::Tensor;
-use crate::kernel::{Call, Default, Grid, Kernel, Param, Port, Ref, Scalars, Spec, Step, Variant, Work};
+use crate::kernel::{Backward, Call, Default, Grid, Kernel, Param, Port, Ref, Scalars, Spec, Step, Variant, Work};
 use crate::shape::Dims;
 
 const BIAS: usize = 3;
@@ -86,6 +87,7 @@ pub static ATTENTION: Kernel = Kernel {
         vec![y, lse]
     },
     bound,
+    backward: Backward::Rule(backward),
     ..Kernel::BASE
 };
 

@@ -7,7 +7,9 @@ use kernels_ref::attention::attention_row;
 use super::attention::row_bound;
 use super::{scale, sizes, strides};
 use crate::graph::Tensor;
-use crate::kernel::{Call, Default, Grid, Kernel, Param, Port, Ref, Scalars, Scratch, Spec, Step, Variant, Work};
+use crate::kernel::{
+    Backward, Call, Default, Grid, Kernel, Param, Port, Ref, Scalars, Scratch, Spec, Step, Variant, Work,
+};
 use crate::shape::Dims;
 
 const LENGTH: usize = 3;
@@ -63,6 +65,7 @@ pub static ATTENTION_DECODE: Kernel = Kernel {
         vec![kernels_ref::attention::attention_decode(q, k, v, length, mask, n, scale(r))]
     },
     bound,
+    backward: Backward::None("a cache serves generation"),
     ..Kernel::BASE
 };
 

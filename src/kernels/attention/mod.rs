@@ -6,6 +6,7 @@ use crate::shape::Dims;
 // A kernel's file has its name, which here is the family's too.
 #[allow(clippy::module_inception)]
 pub mod attention;
+pub mod attention_backward;
 pub mod attention_decode;
 pub mod cache_append;
 pub mod positions;
@@ -15,6 +16,10 @@ pub mod timestep_embedding;
 /// Every kernel of this family.
 pub static KERNELS: &[&Kernel] = &[
     &attention::ATTENTION,
+    &attention_backward::ATTENTION_BACKWARD_DELTA,
+    &attention_backward::ATTENTION_BACKWARD_Q,
+    &attention_backward::ATTENTION_BACKWARD_KV,
+    &attention_backward::ATTENTION_BACKWARD_BIAS,
     &attention_decode::ATTENTION_DECODE,
     &cache_append::CACHE_APPEND,
     &rope::ROPE,

@@ -3,7 +3,7 @@
 use super::strides;
 use crate::check::U;
 use crate::graph::Tensor;
-use crate::kernel::{Call, Default, Grid, Kernel, Param, Port, Ref, Scalars, Spec, Step, Variant, Work};
+use crate::kernel::{Backward, Call, Default, Grid, Kernel, Param, Port, Ref, Scalars, Spec, Step, Variant, Work};
 use crate::shape::Dims;
 
 const X: usize = 0;
@@ -20,7 +20,7 @@ pub static ROPE: Kernel = Kernel {
         Port::f32("sin_table"),
         Port::i32("position").optional(),
     ],
-    params: &[Param::new("interleaved", Default::Flag(false))],
+    params: &[Param::new("interleaved", Default::Flag(false)), Param::new("inverse", Default::Flag(false))],
     shape,
     scalars,
     variants: &[Variant {
@@ -31,10 +31,17 @@ pub static ROPE: Kernel = Kernel {
     work: |c| Work { flops: 3 * c.outputs[0].len() as u64, bytes: c.bytes() },
     reference: |r| vec![turned(r, r.f64(X), r.f64(COS), r.f64(SIN))],
     bound,
+    // A rotation's transpose turns by the negative angle.
+    backward: Backward::Rule(|n| {
+        let params = [("interleaved", n.flag("interleaved").into()), ("inverse", (!n.flag("inverse")).into())];
+        let turned = |d| n.graph().dispatch(&ROPE, &[Some(d), n.opt(COS), n.opt(SIN), n.opt(POSITION)], &params)[0];
+        vec![n.wanted(X, || turned(n.d(0))), None, None, None]
+    }),
     ..Kernel::BASE
 };
 
 fn turned(r: &Ref, x: &[f64], cos: &[f64], sin: &[f64]) -> Vec<f64> {
+    let sin: &[f64] = &sin.iter().map(|&s| if r.flag("inverse") { -s } else { s }).collect::<Vec<_>>();
     let (s, half) = (r.shape(X), r.shape(COS)[1]);
     kernels_ref::attention::rope(x, cos, sin, r.opt(POSITION), (s[0], s[1], s[2], s[3]), half, r.flag("interleaved"))
 }
@@ -68,7 +75,8 @@ fn scalars(c: &Call) -> Scalars {
         .set("position_b", if position.len() == 2 { x[2] } else { 0 })
         .set("position_t", usize::from(!first))
         .set("step", usize::from(first))
-        .set("INTERLEAVED", c.flag("interleaved"));
+        .set("INTERLEAVED", c.flag("interleaved"))
+        .set("INVERSE", c.flag("inverse"));
     strides(all, c, X, "x", &["b", "h", "t", "d"])
 }
 

@@ -1,9 +1,11 @@
 //! Elements at given places along an axis. Shader: shaders/index/gather.wgsl
 
+use crate::backward::Adjoint;
 use crate::check;
 use crate::graph::Tensor;
-use crate::kernel::{Call, Default, Grid, Kernel, Param, Port, Scalars, Spec, Step, Variant, Work};
+use crate::kernel::{Backward, Call, Default, Grid, Kernel, Param, Port, Scalars, Spec, Step, Variant, Work};
 use crate::shape::{Dims, Layout, axis_index};
+use crate::tensor::HostTensor;
 
 const X: usize = 0;
 const INDEX: usize = 1;
@@ -33,8 +35,35 @@ pub static GATHER: Kernel = Kernel {
     work: |c| Work { flops: 0, bytes: 3 * c.outputs[0].bytes() },
     reference: |r| vec![kernels_ref::index::gather(r.f64(X), r.f64(INDEX), r.shape(X), r.shape(INDEX), axis(r))],
     bound: |_, y| check::exact(y),
+    backward: Backward::Rule(|n| vec![n.wanted(X, || backward(n)), None]),
     ..Kernel::BASE
 };
+
+/// The gradient of `x`: each element of that of `y` added where it came from.
+fn backward<'g>(n: &Adjoint<'_, 'g>) -> Tensor<'g> {
+    let (axis, x, index, d) = (axis(n), n.shape(X), n.x(INDEX), n.d(0));
+    let layout = index.layout();
+    let same = |a: usize| a == axis || layout.shape[a] == x[a];
+    let repeated = |a: usize| a == axis || layout.shape[a] == 1 || layout.strides[a] == 0;
+    let rank = x.len();
+    if rank > 1 && (0..rank).all(|a| same(a) && repeated(a)) {
+        // Whole slices were taken: rows of a table, with the axis in front.
+        let mut order: Vec<usize> = (0..rank).filter(|&a| a != axis).collect();
+        let others: Vec<usize> = order.iter().map(|&a| x[a]).collect();
+        order.insert(0, axis);
+        let ids = (0..rank).filter(|&a| a != axis).fold(index, |ids, a| ids.slice(a as i64, 0, 1));
+        let ids = ids.reshape(&[layout.shape[axis]]).maximum(n.graph().constant(HostTensor::i32(&[], vec![0])));
+        let ids = ids.minimum(n.graph().constant(HostTensor::i32(&[], vec![x[axis] as i32 - 1])));
+        let rows = d.permute(&order).reshape(&[layout.shape[axis], others.iter().product()]);
+        let mut back: Vec<usize> = (1..=axis).collect();
+        back.push(0);
+        back.extend(axis + 1..rank);
+        return rows.scatter_add(ids, x[axis]).reshape(&[&[x[axis]], &others[..]].concat()).permute(&back);
+    }
+    let taken = d.gather_backward(axis as i64, index, x[axis]);
+    let pads: Vec<usize> = (0..rank).rev().flat_map(|a| [0, x[a] - taken.shape()[a]]).collect();
+    if pads.iter().all(|&p| p == 0) { taken } else { taken.pad_with(&pads, 0.0) }
+}
 
 fn axis(c: &Call) -> usize {
     axis_index(c.int("axis"), c.shape(X).len()).expect("bug: gather along no axis")

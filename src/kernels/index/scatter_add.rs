@@ -1,7 +1,9 @@
 //! Adding rows into a table. Shader: shaders/index/scatter_add.wgsl
 
 use crate::graph::Tensor;
-use crate::kernel::{Call, Default, Grid, Kernel, Param, Port, Ref, Scalars, Scratch, Spec, Step, Variant, Work};
+use crate::kernel::{
+    Backward, Call, Default, Grid, Kernel, Param, Port, Ref, Scalars, Scratch, Spec, Step, Variant, Work,
+};
 use crate::shape::Dims;
 
 const X: usize = 0;
@@ -43,6 +45,10 @@ pub static SCATTER_ADD: Kernel = Kernel {
         vec![kernels_ref::index::scatter_add(r.f64(X), r.f64(IDS), r.opt(BASE), rows, cols)]
     },
     bound,
+    backward: Backward::Rule(|n| {
+        let d_x = || n.x(IDS).embedding(n.d(0));
+        vec![n.wanted(X, d_x), None, n.has(BASE).then(|| n.d(0))]
+    }),
     ..Kernel::BASE
 };
 

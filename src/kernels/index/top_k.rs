@@ -2,7 +2,7 @@
 
 use crate::check;
 use crate::graph::Tensor;
-use crate::kernel::{Call, Default, Grid, Kernel, Param, Port, Scalars, Spec, Step, Variant, Work};
+use crate::kernel::{Backward, Call, Default, Grid, Kernel, Param, Port, Scalars, Spec, Step, Variant, Work};
 use crate::shape::Dims;
 
 const WG: u64 = 256;
@@ -35,6 +35,7 @@ pub static TOP_K: Kernel = Kernel {
         vec![values, indices]
     },
     bound: |_, y| check::exact(y),
+    backward: Backward::Rule(|n| vec![n.wanted(0, || n.d(0).gather_backward(-1, n.y(1), cols(n)))]),
     ..Kernel::BASE
 };
 

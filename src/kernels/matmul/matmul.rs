@@ -5,8 +5,8 @@ use super::matmul_backward::backward;
 use crate::adapter::{Adapter, AdapterKind};
 use crate::graph::Tensor;
 use crate::kernel::{
-    Backward, Call, Epilogue, Fusion, Grid, Kernel, Part, Port, Ref, RowSplit, Scalars, Spec, Step, Steps, Variant,
-    Work,
+    Backward, Call, Epilogue, Fusion, Grid, Kernel, Part, Port, Ref, RowSplit, Scalars, Scratch, Spec, Step, Steps,
+    Variant, Work,
 };
 use crate::shape::{Dims, Layout, broadcast};
 use crate::tensor::Dtype;
@@ -20,6 +20,10 @@ const RESIDUAL: usize = 3;
 const LANES: usize = 16;
 /// Rows and columns of a tile of `tiled`.
 const TILE: usize = 64;
+/// Workgroups that `split` makes at most, the shortest of its pieces, and the inner size from which it is taken.
+const ENOUGH: usize = 512;
+const SHORTEST: usize = 512;
+const LONG: usize = 8192;
 /// Rows a workgroup of `matvec` makes.
 const FEW: usize = 4;
 
@@ -38,7 +42,7 @@ pub static MATMUL: Kernel = Kernel {
     params: &[epilogue::SCALE, epilogue::ACTIVATION, epilogue::ACTIVATION_OUT],
     shape,
     scalars,
-    variants: &[TILED, MATVEC, VEC4, DIRECT, PLAIN],
+    variants: &[SPLIT, TILED, MATVEC, VEC4, DIRECT, PLAIN],
     choose,
     work: |c| {
         let p = Problem::of(c);
@@ -94,7 +98,7 @@ const TILED: Variant = Variant {
         entry: "matmul_tiled",
         grid: |c| {
             let p = Problem::of(c);
-            Grid::Groups((p.count() * p.m.div_ceil(TILE) * p.columns.div_ceil(TILE)) as u64)
+            Grid::Groups(p.tiles() as u64)
         },
         loops: |c| Problem::of(c).k as u64 * 17 / 16 + 96,
     }],
@@ -104,6 +108,46 @@ const TILED: Variant = Variant {
     },
     ..Variant::BASE
 };
+
+const SPLIT: Variant = Variant {
+    how: "split",
+    shader: "matmul/split",
+    applies: |c, _| c.part.is_none() && pieces(&Problem::of(c)).0 > 1,
+    steps: &[
+        Step {
+            entry: "matmul_split_parts",
+            grid: |c| {
+                let p = Problem::of(c);
+                Grid::Groups((pieces(&p).0 * p.tiles()) as u64)
+            },
+            loops: |c| pieces(&Problem::of(c)).1 as u64 * 17 / 16 + 96,
+        },
+        Step {
+            entry: "matmul_split",
+            grid: |c| Grid::Threads(c.outputs[0].len() as u64),
+            loops: |c| pieces(&Problem::of(c)).0 as u64,
+        },
+    ],
+    scratch: &[Scratch { name: "partial", spec: |c| Spec::f32(&[pieces(&Problem::of(c)).0, c.outputs[0].len()]) }],
+    scalars: |c| {
+        let p = Problem::of(c);
+        let (pieces, piece) = pieces(&p);
+        Scalars::new()
+            .set("A_K_OUTERMOST", p.a[1] != 1)
+            .set("W_K_OUTERMOST", p.w[0] != 1)
+            .set("PIECES", pieces)
+            .set("PIECE", piece)
+    },
+    ..Variant::BASE
+};
+
+/// How many pieces `split` makes of the inner size, and their size: enough workgroups for a large GPU, none of them
+/// shorter than `SHORTEST`.
+fn pieces(p: &Problem) -> (usize, usize) {
+    let most = (ENOUGH / p.tiles()).min(p.k / SHORTEST).max(1);
+    let piece = p.k.div_ceil(most).next_multiple_of(16);
+    (p.k.div_ceil(piece), piece)
+}
 
 const MATVEC: Variant = Variant {
     how: "matvec",
@@ -144,6 +188,8 @@ fn lanes(c: &Call) -> Grid {
 fn choose(c: &Call, adapter: &Adapter) -> usize {
     let how = match (adapter.kind, Problem::of(c).m) {
         (AdapterKind::Cpu, _) => VEC4.how,
+        // One tile alone would walk all of it: a long sum of few results leaves most of a GPU idle.
+        _ if Problem::of(c).k >= LONG && SPLIT.fits(c, adapter) => SPLIT.how,
         (_, m) if m <= 2 * FEW => MATVEC.how,
         _ => TILED.how,
     };
@@ -208,6 +254,11 @@ impl Problem {
             a: [a_row, a.strides[ra + 1]],
             w: [w.strides[rw], w.strides[rw + 1]],
         }
+    }
+
+    /// Tiles of `tiled`.
+    fn tiles(&self) -> usize {
+        self.count() * self.m.div_ceil(TILE) * self.columns.div_ceil(TILE)
     }
 
     fn count(&self) -> usize {
