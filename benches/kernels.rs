@@ -12,9 +12,11 @@ use handmill::device::{Device, Select};
 use handmill::kernels::attention::attention::ATTENTION;
 use handmill::kernels::conv::conv2d::CONV2D;
 use handmill::kernels::elementwise::binary::ADD;
+use handmill::kernels::elementwise::unary_backward::GELU_BACKWARD;
 use handmill::kernels::matmul::matmul::MATMUL;
 use handmill::kernels::norm::layer_norm::LAYER_NORM;
 use handmill::kernels::softmax::softmax::SOFTMAX;
+use handmill::kernels::softmax::softmax_backward::SOFTMAX_BACKWARD;
 use handmill::plan::{Options, Plan};
 use handmill::run::{Checks, Runner};
 use handmill::shader::Shaders;
@@ -43,6 +45,9 @@ fn cases() -> BTreeMap<&'static str, Case> {
         ("conv2d/f32/1x64x56x56/64x3x3", case(&CONV2D, &[&[1, 64, 56, 56], &[64, 64, 3, 3]]).padded()),
         ("attention/f32/1x8x256x64", case(&ATTENTION, &[&[1, 8, 256, 64][..]; 3])),
         ("softmax/f32/1024x1024", case(&SOFTMAX, &[&[1024, 1024]])),
+        ("softmax_backward/f32/1024x256", case(&SOFTMAX_BACKWARD, &[&[1024, 256][..]; 2])),
+        ("softmax_backward/f32/1024x1024", case(&SOFTMAX_BACKWARD, &[&[1024, 1024][..]; 2])),
+        ("gelu_backward/f32/4096x1024", case(&GELU_BACKWARD, &[&[4096, 1024][..]; 2])),
         ("layer_norm/f32/1024x768", case(&LAYER_NORM, &[&[1024, 768], &[768], &[768]])),
         ("add/f32/4096x1024", case(&ADD, &[&[4096, 1024], &[4096, 1024]])),
     ])

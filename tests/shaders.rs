@@ -19,6 +19,9 @@ mod index;
 #[path = "kernels/layout.rs"]
 mod layout;
 #[allow(dead_code)]
+#[path = "kernels/loss.rs"]
+mod loss;
+#[allow(dead_code)]
 #[path = "kernels/matmul.rs"]
 mod matmul;
 #[allow(dead_code)]
@@ -269,6 +272,7 @@ fn rows_plan_on_every_named_adapter_with_every_variant() {
         index::rows,
         resize::rows,
         random::rows,
+        loss::rows,
         optimizer::rows,
     ];
     let (mut found, mut planned) = (vec![], BTreeSet::new());

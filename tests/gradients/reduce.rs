@@ -26,7 +26,9 @@ pub fn rows() -> Vec<Gradient> {
 }
 
 fn over_axes(kernel: &'static Kernel) -> [Row; 5] {
-    let axes = |label: &str, axes: Vec<i64>| Row::new(kernel, label).f32(&[2, 3, 4]).param("axes", axes);
+    // The product of many small numbers would have no gradient to speak of.
+    let (low, high) = if kernel.name == "prod" { (0.6, 1.5) } else { (-1.0, 1.0) };
+    let axes = |label: &str, axes: Vec<i64>| Row::new(kernel, label).range(&[2, 3, 4], low, high).param("axes", axes);
     [
         axes("f32/2x3x4/all", vec![]),
         axes("f32/2x3x4/last", vec![-1]),

@@ -511,7 +511,7 @@ fn parametric_backward_rows() -> Vec<Row> {
 
 fn binary_backward_rows() -> Vec<Row> {
     use binary_backward::{MAXIMUM_BACKWARD, MINIMUM_BACKWARD, POW_BACKWARD_A, POW_BACKWARD_B};
-    let mut rows = vec![];
+    let mut rows = pow_backward_rows();
     // torch.maximum, torch.minimum: a tie is shared.
     let (a, b, d) = ([1.0, 2.0, 2.0, -0.0], [2.0, 1.0, 2.0, 0.0], [3.0, 5.0, 7.0, 1.0]);
     let golden = |kernel| Row::new(kernel, "f32/4/golden").list(&[4], &a).list(&[4], &b).list(&[4], &d);
@@ -525,6 +525,32 @@ fn binary_backward_rows() -> Vec<Row> {
             Row::new(kernel, "f32/257/all_equal").list(&[257], &[3.0; 257]).list(&[257], &[3.0; 257]).f32(&[257]),
         );
     }
+    for kernel in [&MAXIMUM_BACKWARD, &MINIMUM_BACKWARD, &POW_BACKWARD_A, &POW_BACKWARD_B] {
+        let power = kernel.name.starts_with("pow");
+        let (low, high) = if power { (0.1, 4.0) } else { (-4.0, 4.0) };
+        let with_y =
+            |row: Row, shape: &[usize]| if kernel.inputs.len() == 4 { row.range(shape, 0.1, 9.0) } else { row };
+        let new = |label: &str| Row::new(kernel, label);
+        for n in [1, 63, 64, 65, 251] {
+            let row = new(&format!("f32/2x{n}")).range(&[2, n], low, high).range(&[2, n], -2.0, 2.0);
+            rows.push(with_y(row, &[2, n]).f32(&[2, n]));
+        }
+        let row = new("f32/5x7/outer").range(&[5, 1], low, high).view(|t| t.broadcast_to(&[5, 7]));
+        let row = with_y(row.range(&[7, 5], -2.0, 2.0).view(|t| t.transpose(0, 1)), &[5, 7]);
+        rows.push(row.f32(&[]).view(|t| t.broadcast_to(&[5, 7])));
+        if power {
+            let row = new("f32/1021/every_exponent").list(&[1021], &spread(-60, 60, 1021, false));
+            rows.push(with_y(row.range(&[1021], -1.0, 2.0), &[1021]).f32(&[1021]));
+            let row = new("f32/1021/near_1").range(&[1021], 0.99, 1.01).range(&[1021], -1000.0, 1000.0);
+            rows.push(with_y(row, &[1021]).f32(&[1021]));
+        }
+    }
+    rows
+}
+
+fn pow_backward_rows() -> Vec<Row> {
+    use binary_backward::{POW_BACKWARD_A, POW_BACKWARD_B};
+    let mut rows = vec![];
     // mpmath: d·diff(a → a^b, a), d·diff(b → a^b, b)
     let row =
         |kernel, label: &str, a: &[f32], b: &[f32]| Row::new(kernel, label).list(&[a.len()], a).list(&[b.len()], b);
@@ -553,25 +579,5 @@ fn binary_backward_rows() -> Vec<Row> {
             .list(&[3], &[2.0; 3])
             .golden(0, &[0.0, 0.0, 0.0], 0.0),
     );
-    for kernel in [&MAXIMUM_BACKWARD, &MINIMUM_BACKWARD, &POW_BACKWARD_A, &POW_BACKWARD_B] {
-        let power = kernel.name.starts_with("pow");
-        let (low, high) = if power { (0.1, 4.0) } else { (-4.0, 4.0) };
-        let with_y =
-            |row: Row, shape: &[usize]| if kernel.inputs.len() == 4 { row.range(shape, 0.1, 9.0) } else { row };
-        let new = |label: &str| Row::new(kernel, label);
-        for n in [1, 63, 64, 65, 251] {
-            let row = new(&format!("f32/2x{n}")).range(&[2, n], low, high).range(&[2, n], -2.0, 2.0);
-            rows.push(with_y(row, &[2, n]).f32(&[2, n]));
-        }
-        let row = new("f32/5x7/outer").range(&[5, 1], low, high).view(|t| t.broadcast_to(&[5, 7]));
-        let row = with_y(row.range(&[7, 5], -2.0, 2.0).view(|t| t.transpose(0, 1)), &[5, 7]);
-        rows.push(row.f32(&[]).view(|t| t.broadcast_to(&[5, 7])));
-        if power {
-            let row = new("f32/1021/every_exponent").list(&[1021], &spread(-60, 60, 1021, false));
-            rows.push(with_y(row.range(&[1021], -1.0, 2.0), &[1021]).f32(&[1021]));
-            let row = new("f32/1021/near_1").range(&[1021], 0.99, 1.01).range(&[1021], -1000.0, 1000.0);
-            rows.push(with_y(row, &[1021]).f32(&[1021]));
-        }
-    }
     rows
 }

@@ -185,6 +185,8 @@ impl<'g> Tensor<'g> {
 
     /// The larger of two numbers, element by element, broadcasting; f32 or i32.
     ///
+    /// # Gradient
+    /// Both; equal numbers get half of it each
     /// # Source
     /// PyTorch `torch.maximum`
     #[track_caller]
@@ -194,6 +196,8 @@ impl<'g> Tensor<'g> {
 
     /// The smaller of two numbers, element by element, broadcasting; f32 or i32.
     ///
+    /// # Gradient
+    /// Both; equal numbers get half of it each
     /// # Source
     /// PyTorch `torch.minimum`
     #[track_caller]
@@ -204,6 +208,8 @@ impl<'g> Tensor<'g> {
     /// `self^exponent`, element by element, broadcasting.
     ///
     /// `0^0` is 1; a negative base needs a whole exponent.
+    /// # Gradient
+    /// Both; NaN for the exponent of a negative base
     /// # Source
     /// IEEE 754-2019, 9.2 · PyTorch `torch.pow`
     #[track_caller]

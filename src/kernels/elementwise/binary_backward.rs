@@ -63,7 +63,7 @@ pub static POW_BACKWARD_A: Kernel = Kernel {
         ..Variant::BASE
     }],
     work: |c| work(c, 40),
-    reference: |r| vec![each(r, |a, b, d| reference::pow_backward_a(a, b, d))],
+    reference: |r| vec![each(r, reference::pow_backward_a)],
     bound: |r, _| vec![each(r, |a, b, d| base_bound(a, b, d, r.tol))],
     ..BASE
 };

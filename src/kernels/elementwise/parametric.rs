@@ -152,6 +152,8 @@ impl<'g> Tensor<'g> {
     ///
     /// # Errors
     /// [`crate::Error::Graph`] if `min` is above `max`
+    /// # Gradient
+    /// That of the result inside and at the edges, else 0
     /// # Source
     /// PyTorch `torch.clamp`
     #[track_caller]

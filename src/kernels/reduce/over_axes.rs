@@ -227,6 +227,8 @@ impl<'g> Tensor<'g> {
     ///
     /// # Errors
     /// [`crate::Error::Graph`] if an axis is missing or given twice
+    /// # Gradient
+    /// Shared equally by the elements that are the largest
     /// # Source
     /// PyTorch `torch.amax`
     #[track_caller]
@@ -238,6 +240,8 @@ impl<'g> Tensor<'g> {
     ///
     /// # Errors
     /// [`crate::Error::Graph`] if an axis is missing or given twice
+    /// # Gradient
+    /// Shared equally by the elements that are the smallest
     /// # Source
     /// PyTorch `torch.amin`
     #[track_caller]
@@ -249,6 +253,8 @@ impl<'g> Tensor<'g> {
     ///
     /// # Errors
     /// [`crate::Error::Graph`] if an axis is missing or given twice
+    /// # Gradient
+    /// The product of the other elements, zeros included
     /// # Source
     /// NumPy `np.prod`
     #[track_caller]

@@ -106,7 +106,7 @@ fn largest(row: &[f64]) -> f64 {
 }
 
 /// The relative error of `Σ exp(x − m)` beyond that of its largest term, which is exact.
-fn sum_error(tol: Tol, row: &[f64]) -> f64 {
+pub(crate) fn sum_error(tol: Tol, row: &[f64]) -> f64 {
     let n = row.len() as f64;
     tol.pick(4.0 * n.sqrt() + 4.0, 2.0 * n + 8.0) * U
 }
