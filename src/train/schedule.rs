@@ -228,7 +228,7 @@ mod tests {
         let fault = |text: &str| read(text, 1.0).unwrap_err();
         let expected = "schedule: total_steps: is 4, not above warmup_steps 4";
         assert_eq!(fault(r#"{"name": "cosine", "total_steps": 4, "warmup_steps": 4}"#), expected);
-        let expected = "schedule: gama: is no key of it; did you mean gamma?";
+        let expected = "schedule: gama: is not a key here; did you mean \"gamma\"?";
         assert_eq!(fault(r#"{"name": "step", "step_size": 2, "gamma": 1, "gama": 1}"#), expected);
         let expected = "schedule: gamma: is missing, expected a number above 0";
         assert_eq!(fault(r#"{"name": "step", "step_size": 2}"#), expected);

@@ -215,10 +215,14 @@ fn words_and_their_neighbours() {
         expected += softplus(-dot(&p[2 * b..])) / 2.0;
         expected += (0..3).map(|k| softplus(dot(&n[6 * b + 2 * k..])) / 2.0).sum::<f64>();
     }
-    check(given, |_, x| {
-        let positive = (x[0] * x[1]).sum(&[-1], false);
-        negative_sampling(positive, (x[0].unsqueeze(1) * x[2]).sum(&[-1], false))
-    }, expected);
+    check(
+        given,
+        |_, x| {
+            let positive = (x[0] * x[1]).sum(&[-1], false);
+            negative_sampling(positive, (x[0].unsqueeze(1) * x[2]).sum(&[-1], false))
+        },
+        expected,
+    );
 }
 
 #[test]
@@ -250,4 +254,64 @@ fn penalties() {
     check(OY, |g, x| l1_penalty(g, x, 0.125), 0.125 * sum(f64::abs));
     check(OY, |g, x| l2_penalty(g, x, 0.25), 0.25 * sum(|w| w * w));
     check(OY, |g, _| l2_penalty(g, &[], 0.25), 0.0);
+}
+
+/// The gradients of a loss with respect to its inputs against central differences.
+#[track_caller]
+fn check_gradients(given: Given, build: impl for<'g> Fn(&[Tensor<'g>]) -> Tensor<'g>) {
+    let graph_of = |gradients: bool| {
+        let graph = Graph::new();
+        let inputs: Vec<_> = given.iter().map(|(name, shape, _)| graph.input(name, Dtype::F32, shape)).collect();
+        let loss = build(&inputs);
+        if gradients {
+            for ((name, ..), d) in given.iter().zip(graph.backward(loss, &inputs)) {
+                graph.output(name, d.expect("a gradient"));
+            }
+        } else {
+            graph.output("loss", loss);
+        }
+        graph.build().unwrap()
+    };
+    let (loss, gradients) = (graph_of(false), graph_of(true));
+    let mut at: HashMap<_, _> = given.iter().map(|(name, _, values)| (*name, values.to_vec())).collect();
+    let run = |graph: &_, at: &HashMap<&str, Vec<f64>>| {
+        let input = |name: &str, _: &Spec| Ok(at[name].clone());
+        evaluate(graph, &Weights::default(), &input, &mut Default::default()).unwrap()
+    };
+    for ((name, ..), d) in given.iter().zip(run(&gradients, &at)) {
+        for i in 0..d.len() {
+            let x = at[name][i];
+            let mut moved = |by: f64| {
+                at.get_mut(name).expect("an input")[i] = x + by;
+                run(&loss, &at)[0][0]
+            };
+            let slope = (moved(1e-5) - moved(-1e-5)) / 2e-5;
+            moved(0.0);
+            assert!((d[i] - slope).abs() < 1e-7 * (1.0 + slope.abs()), "d_{name}[{i}] is {}, expected {slope}", d[i]);
+        }
+    }
+}
+
+#[test]
+fn gradients_are_those_of_central_differences() {
+    check_gradients(OY, |x| mse(x[0], x[1]));
+    check_gradients(OY, |x| l1(x[0], x[1]));
+    check_gradients(OY, |x| huber(x[0], x[1], 0.7));
+    check_gradients(OY, |x| binary_cross_entropy_with_logits(x[0], x[1]));
+    check_gradients(OY, |x| hinge(x[0], x[1], 0.9));
+    check_gradients(OY, |x| gaussian_nll(x[0], x[1], x[1] * 0.5, true));
+    check_gradients(OY, |x| kl_standard_normal(x[0], x[1]));
+    check_gradients(OY, |x| kl_gaussians([x[0], x[1]], [x[1], x[0]]));
+    check_gradients(OY, |x| kl_divergence(x[1].softmax(-1), x[0].log_softmax(-1)));
+    check_gradients(OY, |x| vae(x[0], x[1], x[0], x[1], Reconstruction::Bce, 0.5).total);
+    check_gradients(OY, |x| l1_penalty(x[0].graph(), &x[..1], 0.5) + l2_penalty(x[0].graph(), x, 0.25));
+    for y in [1.0, -1.0] {
+        check_gradients(OY, |x| {
+            let y = x[0].graph().constant(HostTensor::f32(&[2], vec![y, 1.0]));
+            cosine_embedding(x[0], x[1], y, -0.95)
+        });
+    }
+    let mixture: Given = &[("p", &[2, 3], &O), ("m", &[2, 3, 2], &LOGITS), ("s", &[2, 3], &Y), ("y", &[2, 2], &MU)];
+    check_gradients(mixture, |x| mdn_nll(x[0], x[1], x[2], x[3]));
+    check_gradients(&[("p", &[2], &MU[..2]), ("n", &[2, 3], &O)], |x| negative_sampling(x[0], x[1]));
 }
