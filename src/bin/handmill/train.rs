@@ -65,8 +65,8 @@ pub fn train(args: &Args) -> Result<Outcome> {
     let config = loaded.folder.config();
     if let Some(vocabulary) = &data.vocabulary {
         let size = config.usize("vocab_size", 0);
-        if size < vocabulary.len() {
-            let message = format!("is {size}, and the text has {} characters", vocabulary.len());
+        if size < vocabulary.size() {
+            let message = format!("is {size}, and the text has {} characters", vocabulary.size());
             return Err(Error::config(format!("{}: vocab_size", config.place()), message));
         }
     }

@@ -105,7 +105,6 @@ pub struct Gradient<'g> {
     pub residual: Option<Tensor<'g>>,
 }
 
-<<<<<<< HEAD
 /// The gradients behind the epilogue of `n`, from the last step to the first. What an activation was applied to is not
 /// kept: it is computed again.
 pub fn backward<'g>(n: &Adjoint<'_, 'g>, e: &Epilogue) -> Gradient<'g> {
@@ -125,30 +124,11 @@ pub fn backward<'g>(n: &Adjoint<'_, 'g>, e: &Epilogue) -> Gradient<'g> {
     let residual = e.residual.and_then(|r| n.wanted(r, || d));
     if let Some(sum) = sum {
         d = sum.activation_backward(d, first);
-=======
-/// The gradients behind the epilogue of `n`. What an activation was applied to is computed again.
-pub fn backward<'g>(n: &Adjoint<'_, 'g>, e: &Epilogue) -> Gradient<'g> {
-    let argument = |activation: &str, port: Option<usize>| {
-        let inputs: Vec<_> = (0..n.inputs.len()).map(|i| n.opt(i).filter(|_| Some(i) != port)).collect();
-        let mut params: Vec<_> = n.params.iter().map(|(name, value)| (name, value.clone())).collect();
-        params.extend([("activation", activation.into()), ("activation_out", "none".into())]);
-        n.graph().dispatch(n.kernel, &inputs, &params)[0]
-    };
-    let (first, last) = (n.text("activation"), n.text("activation_out"));
-    let mut d = n.d(0);
-    if last != "none" {
-        d = argument(first, None).activation_backward(d, last);
-    }
-    let residual = e.residual.and_then(|r| n.wanted(r, || d));
-    if first != "none" {
-        d = argument("none", e.residual).activation_backward(d, first);
->>>>>>> work-d
     }
     let along = d.rank() - e.bias_axis_from_end;
     let others: Vec<i64> = (0..d.rank()).filter(|&axis| axis != along).map(|axis| axis as i64).collect();
     let bias = e.bias.and_then(|b| n.wanted(b, || d.sum(&others, false)));
     Gradient { sum: d, bias, residual }
-<<<<<<< HEAD
 }
 
 /// The result of `n` with other texts for some parameters, and without the input at port `without`.
@@ -157,6 +137,4 @@ fn again<'g>(n: &Adjoint<'_, 'g>, texts: &[(&str, &str)], without: Option<usize>
     let kept = n.params.iter().map(|(name, value)| (name, value.clone()));
     let params: Vec<_> = kept.chain(texts.iter().map(|&(name, text)| (name, text.into()))).collect();
     n.graph().dispatch(n.kernel, &inputs, &params)[0]
-=======
->>>>>>> work-d
 }
