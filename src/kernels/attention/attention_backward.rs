@@ -84,7 +84,7 @@ pub static ATTENTION_BACKWARD_DELTA: Kernel = Kernel {
             (r.f64(2), minus.as_deref()),
             [shape[0], shape[1], shape[2], shape[3]],
         );
-        let one = |i: usize| if i % 2 == 0 { 0.0 } else { r.tol.sum(shape[3] + 1, sizes[i], out[0][i]) };
+        let one = |i: usize| if i.is_multiple_of(2) { 0.0 } else { r.tol.sum(shape[3] + 1, sizes[i], out[0][i]) };
         vec![(0..out[0].len()).map(one).collect()]
     },
     ..BASE
