@@ -113,8 +113,13 @@ pub struct Classes<'g> {
 /// PyTorch `F.cross_entropy`; Szegedy et al. 2015, arXiv:1512.00567, section 7 (label smoothing)
 #[track_caller]
 pub fn cross_entropy<'g>(logits: Tensor<'g>, target: Tensor<'g>, classes: Classes<'g>) -> Tensor<'g> {
-    nll(logits.log_softmax(-1), target, classes)
+    let ignored = i64::from(classes.ignore_index.unwrap_or(NOTHING));
+    let rows = logits.cross_entropy(target, classes.weight, classes.label_smoothing, ignored);
+    rows.loss.sum(&[], false) / rows.weight.sum(&[], false)
 }
+
+/// No class: an `ignore_index` that leaves out no row.
+const NOTHING: i32 = i32::MIN;
 
 /// [`cross_entropy`] of logarithms of probabilities.
 ///
@@ -133,7 +138,7 @@ pub fn nll<'g>(log_p: Tensor<'g>, target: Tensor<'g>, classes: Classes<'g>) -> T
     let g = log_p.graph();
     let (shape, ids) = (log_p.shape(), target.shape());
     if shape.is_empty() || shape[..shape.len() - 1] != ids {
-        g.reject("cross_entropy", format!("target {} does not fit {}", Dims(&ids), Dims(&shape)));
+        g.reject("nll", format!("target {} does not fit {}", Dims(&ids), Dims(&shape)));
         return g.scalar(0.0);
     }
     let (r, c) = (ids.iter().product::<usize>(), shape[shape.len() - 1]);
