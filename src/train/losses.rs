@@ -82,9 +82,7 @@ pub fn l1<'g>(o: Tensor<'g>, y: Tensor<'g>) -> Tensor<'g> {
 /// Huber 1964 · PyTorch `F.huber_loss`
 #[track_caller]
 pub fn huber<'g>(o: Tensor<'g>, y: Tensor<'g>, delta: f64) -> Tensor<'g> {
-    let e = (o - y).abs();
-    let near = e.clamp(0.0, delta);
-    mean(near.square() * 0.5 + (e - near) * delta)
+    mean(o.huber(y, delta))
 }
 
 /// What [`cross_entropy`] and [`nll`] may be told.
@@ -175,7 +173,7 @@ pub fn nll<'g>(log_p: Tensor<'g>, target: Tensor<'g>, classes: Classes<'g>) -> T
 /// PyTorch `F.binary_cross_entropy_with_logits`
 #[track_caller]
 pub fn binary_cross_entropy_with_logits<'g>(o: Tensor<'g>, y: Tensor<'g>) -> Tensor<'g> {
-    mean(softplus(o) - o * y)
+    mean(o.bce_with_logits(y))
 }
 
 /// The mean of `(logvar + (y − mu)²·e^(−logvar))/2`, and `ln(2π)/2` if `full`.
@@ -365,7 +363,7 @@ pub fn vae<'g>(
 ) -> Vae<'g> {
     let rows = o.shape().first().copied().unwrap_or(1);
     let error = match kind {
-        Reconstruction::Bce => softplus(o) - o * x,
+        Reconstruction::Bce => o.bce_with_logits(x),
         Reconstruction::Mse => (o - x).square(),
     };
     let reconstruction = error.sum(&[], false) * (1.0 / rows as f64);
