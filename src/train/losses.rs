@@ -82,9 +82,7 @@ pub fn l1<'g>(o: Tensor<'g>, y: Tensor<'g>) -> Tensor<'g> {
 /// Huber 1964 · PyTorch `F.huber_loss`
 #[track_caller]
 pub fn huber<'g>(o: Tensor<'g>, y: Tensor<'g>, delta: f64) -> Tensor<'g> {
-    let e = (o - y).abs();
-    let near = e.clamp(0.0, delta);
-    mean(near.square() * 0.5 + (e - near) * delta)
+    mean(o.huber(y, delta))
 }
 
 /// What [`cross_entropy`] and [`nll`] may be told.
@@ -113,8 +111,13 @@ pub struct Classes<'g> {
 /// PyTorch `F.cross_entropy`; Szegedy et al. 2015, arXiv:1512.00567, section 7 (label smoothing)
 #[track_caller]
 pub fn cross_entropy<'g>(logits: Tensor<'g>, target: Tensor<'g>, classes: Classes<'g>) -> Tensor<'g> {
-    nll(logits.log_softmax(-1), target, classes)
+    let ignored = i64::from(classes.ignore_index.unwrap_or(NOTHING));
+    let rows = logits.cross_entropy(target, classes.weight, classes.label_smoothing, ignored);
+    rows.loss.sum(&[], false) / rows.weight.sum(&[], false)
 }
+
+/// No class: an `ignore_index` that leaves out no row.
+const NOTHING: i32 = i32::MIN;
 
 /// [`cross_entropy`] of logarithms of probabilities.
 ///
@@ -133,7 +136,7 @@ pub fn nll<'g>(log_p: Tensor<'g>, target: Tensor<'g>, classes: Classes<'g>) -> T
     let g = log_p.graph();
     let (shape, ids) = (log_p.shape(), target.shape());
     if shape.is_empty() || shape[..shape.len() - 1] != ids {
-        g.reject("cross_entropy", format!("target {} does not fit {}", Dims(&ids), Dims(&shape)));
+        g.reject("nll", format!("target {} does not fit {}", Dims(&ids), Dims(&shape)));
         return g.scalar(0.0);
     }
     let (r, c) = (ids.iter().product::<usize>(), shape[shape.len() - 1]);
@@ -170,7 +173,7 @@ pub fn nll<'g>(log_p: Tensor<'g>, target: Tensor<'g>, classes: Classes<'g>) -> T
 /// PyTorch `F.binary_cross_entropy_with_logits`
 #[track_caller]
 pub fn binary_cross_entropy_with_logits<'g>(o: Tensor<'g>, y: Tensor<'g>) -> Tensor<'g> {
-    mean(softplus(o) - o * y)
+    mean(o.bce_with_logits(y))
 }
 
 /// The mean of `(logvar + (y − mu)²·e^(−logvar))/2`, and `ln(2π)/2` if `full`.
@@ -360,7 +363,7 @@ pub fn vae<'g>(
 ) -> Vae<'g> {
     let rows = o.shape().first().copied().unwrap_or(1);
     let error = match kind {
-        Reconstruction::Bce => softplus(o) - o * x,
+        Reconstruction::Bce => o.bce_with_logits(x),
         Reconstruction::Mse => (o - x).square(),
     };
     let reconstruction = error.sum(&[], false) * (1.0 / rows as f64);

@@ -97,8 +97,7 @@ fn cross_entropy_of_rows() {
     let flat = [1.0; 3];
     let all = Classes { ignore_index: Some(-100), ..Classes::default() };
     check(given, |_, x| cross_entropy(x[0], x[1], all), entropy(0.0, Some(-100.0), &flat));
-    // An id outside the classes is clamped where it is not left out.
-    check(given, |_, x| cross_entropy(x[0], x[1], Classes::default()), entropy(0.0, None, &flat));
+    check(given, |_, x| nll(x[0].log_softmax(-1), x[1], all), entropy(0.0, Some(-100.0), &flat));
     let smooth = Classes { label_smoothing: 0.125, ignore_index: Some(-100), weight: None };
     check(given, |_, x| cross_entropy(x[0], x[1], smooth), entropy(0.125, Some(-100.0), &flat));
     check(
@@ -110,8 +109,8 @@ fn cross_entropy_of_rows() {
     );
     check(
         given,
-        |_, x| cross_entropy(x[0], x[1], Classes { weight: Some(x[2]), ..Classes::default() }),
-        entropy(0.0, None, &[0.5, 2.0, 1.25]),
+        |_, x| nll(x[0].log_softmax(-1), x[1], Classes { weight: Some(x[2]), ..all }),
+        entropy(0.0, Some(-100.0), &[0.5, 2.0, 1.25]),
     );
     // torch: F.cross_entropy(torch.tensor([[1., 2., 3.]]), torch.tensor([2]))
     let golden: Given = &[("o", &[1, 3], &[1.0, 2.0, 3.0]), ("T", &[1], &[2.0])];
@@ -123,9 +122,9 @@ fn cross_entropy_of_rows() {
 fn a_target_of_another_shape_is_an_error() {
     let graph = Graph::new();
     let (o, y) = (graph.input("o", Dtype::F32, &[2, 3]), graph.input("y", Dtype::I32, &[3]));
-    cross_entropy(o, y, Classes::default());
+    nll(o, y, Classes::default());
     let error = graph.build().unwrap_err().to_string();
-    assert!(error.ends_with("cross_entropy: target (3,) does not fit (2, 3)"), "{error}");
+    assert!(error.ends_with("nll: target (3,) does not fit (2, 3)"), "{error}");
 }
 
 #[test]
@@ -314,4 +313,14 @@ fn gradients_are_those_of_central_differences() {
     let mixture: Given = &[("p", &[2, 3], &O), ("m", &[2, 3, 2], &LOGITS), ("s", &[2, 3], &Y), ("y", &[2, 2], &MU)];
     check_gradients(mixture, |x| mdn_nll(x[0], x[1], x[2], x[3]));
     check_gradients(&[("p", &[2], &MU[..2]), ("n", &[2, 3], &O)], |x| negative_sampling(x[0], x[1]));
+}
+
+#[test]
+fn gradients_of_cross_entropy_are_those_of_central_differences() {
+    check_gradients(&[("o", &[2, 2, 3], &LOGITS)], |x| {
+        let g = x[0].graph();
+        let target = g.constant(HostTensor::i32(&[2, 2], TARGET.iter().map(|&y| y as i32).collect()));
+        let weight = Some(g.constant(HostTensor::f32(&[3], vec![0.5, 2.0, 1.25])));
+        cross_entropy(x[0], target, Classes { label_smoothing: 0.125, ignore_index: Some(-100), weight })
+    });
 }
