@@ -4,7 +4,7 @@
 //! (copies, variants, grids, bindings, limits) and `assign` (slots by lifetime). A plan is plain data:
 //! deterministic, printable, and made without a device.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::fmt::Write as _;
 use std::sync::Arc;
@@ -30,6 +30,9 @@ pub struct Options {
     pub fuse: bool,
     /// Reuse a slot when its value is dead; `false` keeps every value readable.
     pub reuse: bool,
+    /// Weights stay as they are loaded: what follows from them alone is computed once. `false` where another plan over
+    /// the same store updates them.
+    pub fixed_weights: bool,
     /// Keep weights as f16 where every kernel that reads them can.
     pub f16_weights: bool,
     /// The variant to take wherever a kernel has it (`Some("")` is the plain one).
@@ -47,6 +50,7 @@ impl Default for Options {
         Options {
             fuse: true,
             reuse: true,
+            fixed_weights: true,
             f16_weights: false,
             variant: None,
             shaders: Shaders::built_in(),
@@ -249,7 +253,7 @@ impl Plan {
 
     /// Plans `graph` for `adapter`.
     pub fn with(graph: &Arc<FixedGraph>, adapter: &Adapter, options: &Options) -> Result<Plan> {
-        let mut draft = live::draft(graph);
+        let mut draft = live::draft(graph, options.fixed_weights);
         if options.fuse {
             fuse::epilogues(&mut draft);
         }
@@ -417,6 +421,8 @@ struct Draft {
     folded: HashMap<ValueId, usize>,
     /// Values that stand for an equal one.
     alias: HashMap<ValueId, ValueId>,
+    /// Weights that this plan or another one updates.
+    updated: HashSet<ValueId>,
 }
 
 impl Draft {

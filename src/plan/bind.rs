@@ -34,7 +34,12 @@ pub(super) fn fold(grid: Grid, entry: &Entry, adapter: &Adapter) -> Result<[u32;
 pub(super) fn no_aliases(op: &Op, bindings: &[Bound]) -> Result<()> {
     let writes = |b: &&Bound| b.access == Access::ReadWrite;
     for w in bindings.iter().filter(writes) {
-        let same = |b: &Bound| b.name != w.name && b.place.map(|p| p.buffer) == w.place.map(|p| p.buffer);
+        // Parts of an arena that are both written lie apart.
+        let apart = |b: &Bound| {
+            let (Some(a), Some(b), true) = (w.place, b.place, b.access == Access::ReadWrite) else { return false };
+            a.offset + a.bytes <= b.offset || b.offset + b.bytes <= a.offset
+        };
+        let same = |b: &Bound| b.name != w.name && b.place.map(|p| p.buffer) == w.place.map(|p| p.buffer) && !apart(b);
         if let Some(b) = bindings.iter().find(|b| same(b)) {
             let message = format!("'{}' and '{}' would share a buffer that is written", w.name, b.name);
             return Err(Error::limit(format!("{} ({})", op.label(), op.at), message));

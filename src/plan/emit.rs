@@ -1,6 +1,6 @@
 //! Operations → dispatches: copies where a kernel needs dense inputs, variants, grids, bindings, limits.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
 use super::assign::{Assigner, last_uses, scan_of_value};
 use super::bind::{fold, no_aliases, overrides, pack};
@@ -23,7 +23,6 @@ pub(super) fn emit(mut draft: Draft, adapter: &Adapter, options: &Options) -> Re
         dispatches: vec![],
         scratch: HashMap::new(),
         step_places: HashMap::new(),
-        updated: draft.graph.updated_weights(),
         ops,
         draft,
         adapter,
@@ -101,8 +100,6 @@ pub(super) struct Emitter<'a> {
     pub(super) scratch: HashMap<&'static str, Place>,
     /// Where each step of a scan put its values, if none is reused.
     pub(super) step_places: HashMap<(usize, usize), StepPlaces>,
-    /// Weights that this plan updates.
-    updated: HashSet<ValueId>,
     pub(super) adapter: &'a Adapter,
     pub(super) options: &'a Options,
 }
@@ -222,7 +219,7 @@ impl Emitter<'_> {
         let Some(Source::Weight(key)) = self.draft.graph.values.get(value).map(|v| v.source.clone()) else {
             return Ok(vec![None]);
         };
-        if spec.bytes() <= max || self.updated.contains(&value) {
+        if spec.bytes() <= max || self.draft.updated.contains(&value) {
             return Ok(vec![None]);
         }
         // The kernel must see all of the weight, its rows along the axis that the parts divide.
@@ -303,7 +300,7 @@ impl Emitter<'_> {
         let packing = op.variant().pack.iter().filter_map(|entry| module.entries.get(*entry));
         let bindings: Vec<_> = packing.flat_map(|e| &e.bindings).collect();
         let is_weight = |value: ValueId| match self.draft.graph.values.get(value).map(|v| &v.source) {
-            Some(Source::Weight(_)) => !self.updated.contains(&value),
+            Some(Source::Weight(_)) => !self.draft.updated.contains(&value),
             Some(Source::Constant(_)) => true,
             Some(_) => false,
             None => self.draft.folded.contains_key(&value),

@@ -186,7 +186,7 @@ fn bias_layout(layout: &Layout, axis_from_end: usize) -> Option<Layout> {
 fn fold(draft: &mut Draft, op: &mut Op, next: &Op, port: usize, open: bool) -> Option<()> {
     let epilogue = op.call.kernel.fusion.epilogue?;
     let (w, b) = (epilogue.fold?, epilogue.bias?);
-    let updated = draft.graph.updated_weights();
+    let updated = draft.updated.clone();
     let is_weight = |v: ValueId| {
         matches!(draft.graph.values.get(v).map(|v| &v.source), Some(Source::Weight(_))) && !updated.contains(&v)
     };

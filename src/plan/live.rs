@@ -8,7 +8,7 @@ use crate::graph::{FixedGraph, Source, ValueId};
 use crate::tensor::Dtype;
 
 /// The live operations of `graph`, in order of construction.
-pub(super) fn draft(graph: &Arc<FixedGraph>) -> Draft {
+pub(super) fn draft(graph: &Arc<FixedGraph>, fixed_weights: bool) -> Draft {
     let live = live_nodes(graph);
     let mut draft = Draft {
         graph: graph.clone(),
@@ -17,6 +17,7 @@ pub(super) fn draft(graph: &Arc<FixedGraph>) -> Draft {
         folds: vec![],
         folded: HashMap::new(),
         alias: equal_constants(graph),
+        updated: if fixed_weights { graph.updated_weights() } else { all_weights(graph) },
     };
     let mut seen: HashMap<String, usize> = HashMap::new();
     let parts: HashSet<ValueId> = arenas(graph).flatten().copied().collect();
@@ -51,6 +52,11 @@ pub(super) fn draft(graph: &Arc<FixedGraph>) -> Draft {
         });
     }
     draft
+}
+
+fn all_weights(graph: &FixedGraph) -> HashSet<ValueId> {
+    let weight = |(id, v): (usize, &crate::graph::ValueInfo)| matches!(v.source, Source::Weight(_)).then_some(id);
+    graph.values.iter().enumerate().filter_map(weight).collect()
 }
 
 /// The parts of every arena.
@@ -123,7 +129,7 @@ fn equal_constants(graph: &FixedGraph) -> HashMap<ValueId, ValueId> {
 /// Keeps a weight as f16 where every port that reads it can.
 pub(super) fn narrow_weights(draft: &mut Draft) {
     let graph = draft.graph.clone();
-    let updated = graph.updated_weights();
+    let updated = draft.updated.clone();
     for (id, value) in graph.values.iter().enumerate() {
         let narrow =
             matches!(value.source, Source::Weight(_)) && value.spec.dtype == Dtype::F32 && !updated.contains(&id);

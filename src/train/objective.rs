@@ -141,12 +141,7 @@ fn compared<'g>(model: &Model, args: &Config, name: &str, batch: &Batch<'g, '_>)
     Objective::of(loss)
 }
 
-fn cross_entropy<'g>(
-    batch: &Batch<'g, '_>,
-    output: &str,
-    target: &str,
-    classes: losses::Classes<'g>,
-) -> Objective<'g> {
+fn cross_entropy<'g>(batch: &Batch<'g, '_>, output: &str, target: &str, classes: losses::Classes<'g>) -> Objective<'g> {
     let (logits, labels) = (batch.result(output, ""), batch.tensor(target, Dtype::I32));
     let count = logits.shape().last().copied().unwrap_or(1);
     let rows = &logits.shape()[..logits.rank().saturating_sub(1)];
@@ -178,13 +173,7 @@ fn vae<'g>(args: &Config, batch: &Batch<'g, '_>) -> Objective<'g> {
 /// The noise that a diffusion model finds in `√ᾱ_t·input + √(1 − ᾱ_t)·noise`, against the noise that is in it.
 ///
 /// Source: Ho, Jain, Abbeel 2020, arXiv:2006.11239, algorithm 1
-fn noise_prediction<'g>(
-    g: &'g Graph,
-    model: &Model,
-    config: &Config,
-    args: &Config,
-    shapes: &Shapes,
-) -> Objective<'g> {
+fn noise_prediction<'g>(g: &'g Graph, model: &Model, config: &Config, args: &Config, shapes: &Shapes) -> Objective<'g> {
     let steps = args.required_usize_in("num_train_timesteps", 1..=1_000_000);
     args.text("beta_schedule", "linear", &["linear"]);
     let [start, end] = ["beta_start", "beta_end"].map(|name| args.required_positive(name));
@@ -192,7 +181,8 @@ fn noise_prediction<'g>(
     let (x, noise) = (batch.tensor("input", Dtype::F32), batch.tensor("noise", Dtype::F32));
     let t = batch.tensor("timestep", Dtype::I32);
     if x.shape() != noise.shape() || t.shape() != x.shape()[..x.rank().min(1)] {
-        let message = format!("is {} with noise {}, timestep {}", Dims(&x.shape()), Dims(&noise.shape()), Dims(&t.shape()));
+        let message =
+            format!("is {} with noise {}, timestep {}", Dims(&x.shape()), Dims(&noise.shape()), Dims(&t.shape()));
         return batch.reject("input", message);
     }
     // Both factors of every step, in f64.

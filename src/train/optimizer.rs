@@ -338,7 +338,8 @@ mod tests {
         assert_eq!(fault(r#"{"name": "adam", "lr": 1, "eps": -1e-8}"#), expected);
         let expected = "optimizer: eps: found 1e-40, expected a number from 1.2e-38 to 3.4e38, the range of f32";
         assert_eq!(fault(r#"{"name": "adam", "lr": 1, "eps": 1e-40}"#), expected);
-        let expected = "optimizer: momentum: is not a key here; the keys are name, weight_decay, weight_decay_min_ndim, lr";
+        let expected =
+            "optimizer: momentum: is not a key here; the keys are name, weight_decay, weight_decay_min_ndim, lr";
         assert_eq!(fault(r#"{"name": "sgd", "lr": 1, "momentum": 0.9}"#), expected);
         let expected = "optimizer: nestrov: is not a key here; did you mean \"nesterov\"?";
         assert_eq!(fault(r#"{"name": "momentum", "lr": 1, "momentum": 0.9, "nestrov": true}"#), expected);

@@ -154,10 +154,18 @@ impl<'a> Run<'a> {
         self.start.notices.iter().for_each(|n| self.say(n));
         let (unused, stopped) = self.trainer.without_gradient();
         if !unused.is_empty() {
-            self.say(&format!("{} weights have no gradient, as the loss does not use them: {}", unused.len(), unused.join(", ")));
+            self.say(&format!(
+                "{} weights have no gradient, as the loss does not use them: {}",
+                unused.len(),
+                unused.join(", ")
+            ));
         }
         if !stopped.is_empty() {
-            self.say(&format!("{} weights have no gradient, as the loss takes them as constants: {}", stopped.len(), stopped.join(", ")));
+            self.say(&format!(
+                "{} weights have no gradient, as the loss takes them as constants: {}",
+                stopped.len(),
+                stopped.join(", ")
+            ));
         }
         for totals in self.trainer.totals() {
             let (n, bytes) = (totals.dispatches, totals.peak_bytes);
@@ -176,7 +184,9 @@ impl<'a> Run<'a> {
         self.trainer.resume(found.meta.step, &named("weights."), &named("states."))?;
         self.curve = Curve::of(&found.tensors)?;
         let number = |name: &str| found.meta.numbers.get(name).copied();
-        if let (Some(loss), Some(step), Some(waited)) = (number("best.loss"), number("best.step"), number("best.waited")) {
+        if let (Some(loss), Some(step), Some(waited)) =
+            (number("best.loss"), number("best.step"), number("best.waited"))
+        {
             let weights = named("best.");
             self.best = Some(Best { loss, step: step as u64, waited: waited as usize, weights });
         }
@@ -205,8 +215,7 @@ impl<'a> Run<'a> {
     pub fn finish(&mut self) -> Result<Ending> {
         let settings = &self.trainer.task().settings;
         let (steps, log_every, every) = (settings.steps as u64, settings.log_every as u64, settings.checkpoint_every);
-        let mut progress =
-            self.options.verbose.then(|| Progress::new(self.trainer.done(), steps, log_every));
+        let mut progress = self.options.verbose.then(|| Progress::new(self.trainer.done(), steps, log_every));
         let mut saved = None;
         while self.trainer.done() < steps && !self.stopped {
             let recorded = self.step()?;

@@ -207,6 +207,12 @@ impl Settings {
         }
     }
 
+    /// The same settings with another seed.
+    #[must_use]
+    pub fn with_seed(self, seed: u64) -> Settings {
+        Settings { seed, ..self }
+    }
+
     /// The arguments of the loss.
     pub fn loss_args(&self) -> Config {
         self.part("loss_args", &self.loss_args)

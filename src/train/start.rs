@@ -52,7 +52,9 @@ impl Start {
         }
         if !found.unused.is_empty() {
             let list = found.unused.join(", ");
-            start.notices.push(format!("{} tensors of the checkpoint are kept as they are: {list}", found.unused.len()));
+            start
+                .notices
+                .push(format!("{} tensors of the checkpoint are kept as they are: {list}", found.unused.len()));
         }
         start.weights = Weights::new(tensors);
         Ok(start)

@@ -144,7 +144,12 @@ impl Task {
         if let Some(extra) = shapes.keys().find(|n| !known.contains(n.as_str())) {
             let mut takes: Vec<_> = known.into_iter().filter(|n| !n.contains('/')).collect();
             takes.sort_unstable();
-            let message = format!("{} does not use it for the loss {}; it takes {}", self.model.name, self.settings.loss, takes.join(", "));
+            let message = format!(
+                "{} does not use it for the loss {}; it takes {}",
+                self.model.name,
+                self.settings.loss,
+                takes.join(", ")
+            );
             return Err(Error::tensor(extra, message));
         }
         let recorded = outputs.into_iter().filter(|n| !n.starts_with("gradient/")).collect();
@@ -242,9 +247,8 @@ impl<'g> Building<'g, '_> {
     fn penalised(&self, found: &Objective<'g>) -> (Tensor<'g>, Vec<(&'static str, Tensor<'g>)>) {
         let mut recorded = found.parts.clone();
         let Some(r) = &self.task.settings.regularization else { return (found.loss, recorded) };
-        let counts = |(key, w): &(String, Tensor<'g>)| {
-            self.task.trains(self.role, key) && (r.include_bias || w.rank() >= 2)
-        };
+        let counts =
+            |(key, w): &(String, Tensor<'g>)| self.task.trains(self.role, key) && (r.include_bias || w.rank() >= 2);
         let weights: Vec<_> = self.g.weights_so_far().into_iter().filter(counts).map(|w| w.1).collect();
         let mut total = found.loss;
         recorded.push(("data", found.loss));
@@ -284,7 +288,8 @@ impl<'g> Building<'g, '_> {
         let hyper = g.input("optimizer/hyper", Dtype::F32, &[optimizer.hyper(1, 1.0, None).len()]);
         let ema = settings.ema.map(|_| g.input("ema/decay", Dtype::F32, &[3]));
         for (i, (weights, d)) in flat.into_iter().enumerate() {
-            let decay = decay_table(&optimizer, &weights).map(|table| g.constant(HostTensor::f32(&[table.len()], table)));
+            let decay =
+                decay_table(&optimizer, &weights).map(|table| g.constant(HostTensor::f32(&[table.len()], table)));
             let w = g.arena(&weights);
             let states = optimizer.states();
             let states = states.iter().map(|s| g.state(&state_name(self.role, s, i), Dtype::F32, &w.shape()));

@@ -60,9 +60,11 @@ impl Trainer {
     pub fn new(task: Task, weights: Weights, engine: &Engine, how: How, shapes: &Shapes) -> Result<Trainer> {
         let mut keys: Vec<String> = weights.keys().map(str::to_owned).collect();
         keys.sort_unstable();
-        let graphs = roles(&task).into_iter().map(|role| task.graph(role, &role.sees(shapes))).collect::<Result<Vec<_>>>()?;
+        let graphs =
+            roles(&task).into_iter().map(|role| task.graph(role, &role.sees(shapes))).collect::<Result<Vec<_>>>()?;
         let executor = engine.executor(Arc::new(weights));
         graphs.iter().try_for_each(|built| executor.prepare(&built.graph))?;
+        let how = How { options: Options { fixed_weights: false, ..how.options }, ..how };
         let options = Options { reuse: how.options.reuse && !how.watch_nan, ..how.options.clone() };
         let mut phases = vec![];
         for built in graphs {
@@ -89,7 +91,11 @@ impl Trainer {
                     for (key, _, first) in arena {
                         all.resize(*first, 0.0);
                         let w = self.executor.weight(key)?;
-                        all.extend(if name == "ema" { w.as_f32()?.to_vec() } else { optimizer.initial(name, w.as_f32()?) });
+                        all.extend(if name == "ema" {
+                            w.as_f32()?.to_vec()
+                        } else {
+                            optimizer.initial(name, w.as_f32()?)
+                        });
                     }
                     all.resize(arena_len(arena), 0.0);
                     Ok(all)
@@ -151,11 +157,7 @@ impl Trainer {
     ///
     /// # Errors
     /// As [`Trainer::step`]
-    pub fn step_for(
-        &mut self,
-        batches: &[Tensors],
-        mut gradients: impl FnMut(&str, HostTensor),
-    ) -> Result<Recorded> {
+    pub fn step_for(&mut self, batches: &[Tensors], mut gradients: impl FnMut(&str, HostTensor)) -> Result<Recorded> {
         self.one_step(batches, Some(&mut gradients))
     }
 
@@ -218,12 +220,7 @@ impl Trainer {
         }
     }
 
-    fn run(
-        &self,
-        phase: &Phase,
-        inputs: &Tensors,
-        wanted: impl Fn(&str) -> bool,
-    ) -> Result<Vec<(String, HostTensor)>> {
+    fn run(&self, phase: &Phase, inputs: &Tensors, wanted: impl Fn(&str) -> bool) -> Result<Vec<(String, HostTensor)>> {
         if !self.how.watch_nan {
             return phase.session.run_for(inputs, wanted);
         }

@@ -53,7 +53,13 @@ fn trained(case: &Path, engine: &Engine, out: &Path) -> Result<[Tensors; 3], Fai
 }
 
 /// `got` against the file `name` of the case, within the tolerances of `meta.json`.
-fn compare(case: &Path, name: &str, got: &Tensors, tolerance: &Value, problems: &mut Vec<String>) -> Result<(), Failed> {
+fn compare(
+    case: &Path,
+    name: &str,
+    got: &Tensors,
+    tolerance: &Value,
+    problems: &mut Vec<String>,
+) -> Result<(), Failed> {
     let expected = load_tensors(case.join(format!("{name}.safetensors"))).map_err(text)?;
     for extra in got.keys().filter(|k| !expected.contains_key(*k)) {
         problems.push(format!("{name}: {extra} is not in the fixture"));

@@ -49,7 +49,7 @@ pub fn train(args: &Args) -> Result<Outcome> {
     let loaded = Loaded::open(&args.model.model)?;
     let settings = Settings::open(&args.train)?;
     let settings = match args.model.random {
-        Some(seed) => Settings { seed, ..settings },
+        Some(seed) => settings.with_seed(seed),
         None => settings,
     };
     if args.out.canonicalize().is_ok_and(|out| args.model.model.canonicalize().is_ok_and(|model| out == model)) {
@@ -59,7 +59,10 @@ pub fn train(args: &Args) -> Result<Outcome> {
         (Some(path), _) => Data::of(Batches::open(path)?),
         (None, Some(source)) => source.open(settings.seed)?,
         (None, None) => {
-            return Err(Error::config(args.train.display().to_string(), "names no data; give --batches FILE, or the key data"));
+            return Err(Error::config(
+                args.train.display().to_string(),
+                "names no data; give --batches FILE, or the key data",
+            ));
         }
     };
     let config = loaded.folder.config();
