@@ -18,6 +18,7 @@ mod loss;
 mod matmul;
 mod norm;
 mod pool;
+mod recurrent;
 mod reduce;
 mod resize;
 #[path = "../kernels/row.rs"]
@@ -49,6 +50,7 @@ fn rows() -> Vec<Gradient> {
         layout::rows,
         index::rows,
         resize::rows,
+        recurrent::rows,
         loss::rows,
     ];
     families.iter().flat_map(|f| f()).collect()
