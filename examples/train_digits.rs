@@ -19,13 +19,15 @@ use handmill::train::run::{Options, Run};
 use handmill::train::settings::Settings;
 use handmill::train::step::Task;
 use handmill::train::trainer::How;
-use handmill::weights::load_tensors;
+use handmill::weights::{load_tensors, save_tensors};
 use handmill::{Error, HostTensor, Result};
 
 #[path = "train_digits/judge.rs"]
 mod judge;
 #[path = "train_digits/picture.rs"]
 mod picture;
+
+use judge::Judge;
 
 #[derive(Parser)]
 #[command(about = "Trains a model on 1,437 handwritten digits and judges it by 360 others")]
@@ -45,6 +47,9 @@ struct Args {
     /// Of the first weights, the order of the digits, and all noise
     #[arg(long)]
     seed: Option<u32>,
+    /// Digits in a picture
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u16).range(1..=360))]
+    samples: u16,
     /// auto, gpu, gpu:N, a part of an adapter's name, or reference
     #[arg(long, default_value = "auto")]
     device: String,
@@ -90,48 +95,62 @@ fn run(args: &Args) -> Result<()> {
     let out = args.out.clone().unwrap_or_else(|| Path::new("train_digits").join(&name));
     let (engine, notice) = Engine::open(&args.device)?;
     notice.iter().for_each(|text| eprintln!("{text}"));
-
-    let config = Config::parse("config.json", &recipe.config.to_string())?;
-    let settings = Settings::read(&Config::parse("train.json", &recipe.train.to_string())?, &out)?;
-    let seed = settings.seed;
     let [training, held_out] = Digits::open()?;
-    // A GAN has no loss that tells how good its digits are.
-    let judged = (kind != Kind::Gan).then(|| kind.examples(&held_out)).transpose()?;
-    let data = Data::rows(kind.examples(&training)?, judged, recipe.batch_size, true, seed)?;
-    let architecture = recipe.config.pointer("/architectures/0").or(recipe.config.get("_class_name"));
-    let model = models::named(architecture.and_then(Value::as_str).unwrap_or_default())?;
-    let options = Options {
-        how: How::default(),
-        out: out.clone(),
-        resume: None,
-        gradients: None,
-        config_fingerprint: fingerprint(recipe.config.to_string().as_bytes()),
-        stop: None,
-        verbose: true,
-    };
+
     let start = Instant::now();
-    let mut run = Run::new(Task { model, config, settings, keys: None }, data, None, &engine, options)?;
+    let mut run = prepare(kind, &recipe, [&training, &held_out], &engine, &out)?;
     run.finish()?;
     recipe.write(&out)?;
-    let (steps, batch, seconds, on) =
-        (run.trainer().done(), recipe.batch_size, start.elapsed().as_secs_f64(), engine.name());
-    println!("{name}: {steps} steps of {batch} digits, seed {seed}, {seconds:.0} s on {on}");
+    let (steps, batch, seed) = (run.trainer().done(), recipe.batch_size, run.trainer().task().settings.seed);
+    let (seconds, on) = (start.elapsed().as_secs_f64(), engine.name());
+    println!("{name}: {steps} steps of {batch} digits with seed {seed} in {seconds:.0} s on {on}");
     if kind != Kind::Gan {
         println!("held-out loss {:.4}", run.validate()?);
     }
+    if !matches!(kind, Kind::Gan | Kind::Ddpm) {
+        let (name, x) = kind.input(&held_out);
+        save_tensors(out.join("held_out.safetensors"), &[(name.to_owned(), x)], true)?;
+    }
 
     // The model as its folder has it, which `handmill run --model` takes too.
-    let (context, notices) = Context::open(&Loaded::open(&out)?, &engine)?;
-    notices.iter().for_each(|text| eprintln!("{text}"));
-    let (sentence, pictures) = judge::judge(kind, &context, &out, &held_out, seed)?;
+    let (context, _) = Context::open(&Loaded::open(&out)?, &engine)?;
+    let judge = Judge { kind, context, folder: &out, held_out, samples: usize::from(args.samples), seed };
+    let (sentence, pictures) = judge.verdict()?;
     sentence.iter().for_each(|text| println!("{text}"));
     for (name, bands) in pictures {
         let path = out.join(name);
         picture::grid(&bands).save(&path).map_err(|e| Error::file(&path, e.to_string()))?;
-        println!("{}", path.display());
     }
-    println!("model, train.json and losses are in {}", out.display());
+    println!("the model, its pictures, train.json and losses are in {}", out.display());
     Ok(())
+}
+
+/// The run that `recipe` describes, with its results in `out`.
+fn prepare(
+    kind: Kind,
+    recipe: &Recipe,
+    [training, held_out]: [&Digits; 2],
+    engine: &Engine,
+    out: &Path,
+) -> Result<Run<'static>> {
+    let text = recipe.config.to_string();
+    let config = Config::parse("config.json", &text)?;
+    let settings = Settings::read(&Config::parse("train.json", &recipe.train.to_string())?, out)?;
+    // A GAN has no loss that tells how good its digits are.
+    let judged = (kind != Kind::Gan).then(|| kind.examples(held_out)).transpose()?;
+    let data = Data::rows(kind.examples(training)?, judged, recipe.batch_size, true, settings.seed)?;
+    let architecture = recipe.config.pointer("/architectures/0").or(recipe.config.get("_class_name"));
+    let model = models::named(architecture.and_then(Value::as_str).unwrap_or_default())?;
+    let options = Options {
+        how: How::default(),
+        out: out.to_owned(),
+        resume: None,
+        gradients: None,
+        config_fingerprint: fingerprint(text.as_bytes()),
+        stop: None,
+        verbose: true,
+    };
+    Run::new(Task { model, config, settings, keys: None }, data, None, engine, options)
 }
 
 impl Digits {
