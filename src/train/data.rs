@@ -238,7 +238,7 @@ impl Source {
                     let message = format!("has the classes {}, the training {}", list(&names), list(&classes));
                     return Err(Error::file(other.path(), message));
                 }
-                same_rows(&all, &rows, other.path())?;
+                same_rows(&all, &rows).map_err(|message| Error::file(other.path(), message))?;
                 (all, Some(rows))
             }
         };
@@ -294,6 +294,30 @@ impl Data {
     pub fn of(batches: Batches) -> Data {
         let validation = batches.validation().cloned();
         Data { feed: Feed::Steps(batches), validation, fitted: None, vocabulary: None, classes: vec![] }
+    }
+
+    /// Examples that are in memory, in batches of `batch_size`; shuffled, their order follows from `seed`. `validation`
+    /// are those that the model is judged by.
+    ///
+    /// # Errors
+    /// [`Error::Tensor`] if a batch is empty, there are 2³² examples or more, or those for validation have other shapes
+    pub fn rows(
+        rows: Dataset,
+        validation: Option<Dataset>,
+        batch_size: usize,
+        shuffle: bool,
+        seed: u64,
+    ) -> Result<Data> {
+        let n = rows.examples();
+        if batch_size == 0 || u32::try_from(n).is_err() {
+            let message = format!("has {n} examples in batches of {batch_size}, expected 1 or more and below 2³²");
+            return Err(Error::tensor("data", message));
+        }
+        if let Some(validation) = &validation {
+            same_rows(&rows, validation).map_err(|message| Error::tensor("validation", message))?;
+        }
+        let order = Order::new(seed, n, batch_size, shuffle);
+        Ok(Data { feed: Feed::Rows(rows, order), validation, fitted: None, vocabulary: None, classes: vec![] })
     }
 
     /// Batch `number` of the run, from 0: it depends on nothing that was taken before.
@@ -378,18 +402,45 @@ fn part(path: &Path, n: usize, fraction: f64) -> Result<usize> {
     Ok(((n as f64 * fraction).round() as usize).clamp(1, n - 1))
 }
 
-/// Examples of two sources have the same shapes.
-fn same_rows(training: &Dataset, validation: &Dataset, path: &Path) -> Result<()> {
+/// Examples of two sources have the same shapes; otherwise a message about the second.
+fn same_rows(training: &Dataset, validation: &Dataset) -> std::result::Result<(), String> {
     for (name, tensor) in training.tensors() {
         let found = validation.tensors().get(name).map(|tensor| &tensor.shape()[1..]);
         let expected = &tensor.shape()[1..];
         if found != Some(expected) {
             let (found, expected) = (crate::shape::Dims(found.unwrap_or_default()), crate::shape::Dims(expected));
-            return Err(Error::file(
-                path,
-                format!("examples of {name} have shape {found}, in the training {expected}"),
-            ));
+            return Err(format!("examples of {name} have shape {found}, in the training {expected}"));
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tensor::HostTensor;
+
+    fn ramp(n: usize, width: usize) -> Dataset {
+        let x = HostTensor::f32(&[n, width], (0..n * width).map(|i| i as f32).collect());
+        Dataset::new([("x".into(), x)].into()).unwrap()
+    }
+
+    #[test]
+    fn rows_in_memory_come_in_batches() {
+        let mut data = Data::rows(ramp(5, 1), Some(ramp(2, 1)), 3, false, 7).unwrap();
+        assert_eq!(data.batch(1).unwrap()["x"], HostTensor::f32(&[3, 1], vec![3.0, 4.0, 0.0]));
+        assert_eq!(data.position(1), Position { epoch: 0, offset: 3 });
+        assert!(!data.is_replay() && data.validation.is_some());
+        let mut shuffled = Data::rows(ramp(5, 1), None, 5, true, 7).unwrap();
+        let order = permutation(7, 0, 5).into_iter().map(|row| row as f32).collect();
+        assert_eq!(shuffled.batch(0).unwrap()["x"], HostTensor::f32(&[5, 1], order));
+    }
+
+    #[test]
+    fn rows_that_do_not_fit_are_named() {
+        let error = |validation, batch| Data::rows(ramp(5, 2), validation, batch, true, 0).unwrap_err().to_string();
+        assert_eq!(error(None, 0), "data: has 5 examples in batches of 0, expected 1 or more and below 2³²");
+        let expected = "validation: examples of x have shape (3,), in the training (2,)";
+        assert_eq!(error(Some(ramp(1, 3)), 2), expected);
+    }
 }

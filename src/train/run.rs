@@ -17,7 +17,7 @@ use super::objective::Shapes;
 use super::progress::Progress;
 use super::settings::EarlyStopping;
 use super::start::Start;
-use super::step::Task;
+use super::step::{Role, Task};
 use super::trainer::{How, Trainer, shapes_of};
 
 /// Examples of a batch of validation.
@@ -98,7 +98,7 @@ impl<'a> Run<'a> {
         let replay = data.is_replay();
         let first = taken(&task, data.batch(0)?, replay);
         let mut shapes: Shapes = shapes_of(&first);
-        let draws = draws(&task, &shapes);
+        let draws = draws(&task, Role::Step, &shapes);
         let mut with = first;
         draws::add(&mut with, &draws, task.settings.seed, 0);
         shapes.extend(shapes_of(&with));
@@ -288,7 +288,8 @@ impl<'a> Run<'a> {
             let mut batch = taken(self.trainer.task(), rows.rows(&part)?, replay);
             let shapes = shapes_of(&batch);
             // The same draws every time, apart from those of the training.
-            draws::add(&mut batch, &draws(self.trainer.task(), &shapes), !seed, number as u64);
+            let draws = draws(self.trainer.task(), Role::Validation, &shapes);
+            draws::add(&mut batch, &draws, !seed, number as u64);
             batches.push(batch);
         }
         self.trainer.validate(&batches)

@@ -3,6 +3,7 @@
 //! `HANDMILL_REQUIRE_GPU=1` makes a missing adapter a failure.
 
 mod contract;
+mod examples;
 mod kernel;
 mod refused;
 mod run;
@@ -35,8 +36,13 @@ fn main() {
     if !found {
         eprintln!("no adapter: GPU rows are ignored");
     }
-    let families: [(&str, &[Row]); 4] =
-        [("contract", contract::ROWS), ("run", run::ROWS), ("verify", verify::ROWS), ("kernel", kernel::ROWS)];
+    let families: [(&str, &[Row]); 5] = [
+        ("contract", contract::ROWS),
+        ("train_digits", examples::ROWS),
+        ("run", run::ROWS),
+        ("verify", verify::ROWS),
+        ("kernel", kernel::ROWS),
+    ];
     let mut trials = vec![];
     for (family, rows) in families {
         for &(name, needs, row) in rows {
