@@ -377,10 +377,10 @@ fn complete() -> Result<(), Failed> {
     if lacking.is_empty() { Ok(()) } else { Err(format!("not tested: {}", lacking.join(", ")).into()) }
 }
 
-/// A gradient that is off by a hundred thousandth in one weight, or missing in one, fails and is named.
+/// A gradient that is off by a ten thousandth in one weight, or missing in one, fails and is named.
 fn planted() -> Result<(), Failed> {
     let tampers: [(Tamper, &str); 2] = [
-        (|found| found.values_mut().next().into_iter().flatten().for_each(|d| *d *= 1.00001), "layers.0.bias: the"),
+        (|found| found.values_mut().next().into_iter().flatten().for_each(|d| *d *= 1.0001), "layers.0.bias: the"),
         (|found| found.values_mut().nth(1).into_iter().flatten().for_each(|d| *d = 0.0), "layers.0.weight: the"),
     ];
     for (tamper, words) in tampers {
