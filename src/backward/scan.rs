@@ -121,6 +121,7 @@ impl<'g> Walk<'g> {
         let mut step = Walk {
             graph: self.graph,
             depends: std::mem::take(&mut self.depends),
+            whole: std::mem::take(&mut self.whole),
             grads: HashMap::new(),
             cuts: std::mem::take(&mut self.cuts),
         };
@@ -158,6 +159,7 @@ impl<'g> Walk<'g> {
         let later = self.finish_later(&mut scan, later);
         self.graph.set_in_scan(false);
         self.depends = step.depends;
+        self.whole = step.whole;
         self.cuts = step.cuts;
 
         let (last, stacked) = self.finish(scan, &saved, info.steps, !info.reverse);
