@@ -41,22 +41,22 @@ pub struct Args {
     #[arg(long, value_enum, default_value = "gru")]
     pub model: Kind,
     /// Updates of the weights
-    #[arg(long, default_value_t = 4000)]
+    #[arg(long, default_value_t = 5000)]
     pub steps: u64,
     /// Streams, or windows, of a step
-    #[arg(long, default_value_t = 64)]
-    pub batch_size: usize,
-    /// Characters of a stream, or a window, in a step
     #[arg(long, default_value_t = 16)]
-    pub time: usize,
+    pub batch_size: usize,
+    /// Characters of a stream, or a window, in a step; 16, or 32 of a GPT
+    #[arg(long)]
+    pub time: Option<usize>,
     /// Size of the state, or width of a GPT, a multiple of 4
-    #[arg(long, default_value_t = 96)]
+    #[arg(long, default_value_t = 64)]
     pub hidden_size: usize,
-    /// Layers
-    #[arg(long, default_value_t = 1)]
-    pub layers: usize,
+    /// Layers; 1, or 2 of a GPT
+    #[arg(long)]
+    pub layers: Option<usize>,
     /// The learning rate at its highest
-    #[arg(long, default_value_t = 6e-3)]
+    #[arg(long, default_value_t = 0.01)]
     pub lr: f64,
     /// Seed of weights, lines and samples
     #[arg(long, default_value_t = 0)]
@@ -100,6 +100,8 @@ pub enum Kind {
     Gpt,
 }
 
+/// Characters of a sample.
+const SAMPLE: usize = 32;
 /// How often the training text has every other line.
 const TIMES: u64 = 8;
 
@@ -144,7 +146,7 @@ pub fn run(args: &Args) -> Result<usize> {
             let rate = trainer.done() as f64 / spent.as_secs_f64();
             println!("step {}/{}{values}  {rate:.1} steps/s", trainer.done(), args.steps);
             let sampling = Sampling { temperature: args.temperature, seed: trainer.done(), ..Sampling::default() };
-            let written = writer.write(&writer.begin(), args.time.max(36) - 1, sampling, None)?;
+            let written = writer.write(&writer.begin(), SAMPLE, sampling, None)?;
             println!("    {}", written.trim().replace('\n', "\n    "));
         }
         began = Instant::now();
@@ -178,7 +180,7 @@ struct Writer<'c> {
 impl<'c> Writer<'c> {
     fn open(context: &'c Context, args: &Args, vocabulary: Vocabulary) -> Result<Writer<'c>> {
         let next = match args.model {
-            Kind::Gpt => Next::Gpt(Box::new(Decoder::open(context, &gpt2::CAUSAL, positions(args), Cache::Kept)?)),
+            Kind::Gpt => Next::Gpt(Box::new(Decoder::open(context, &gpt2::CAUSAL, args.positions(), Cache::Kept)?)),
             _ => Next::Recurrent(Box::new(Stepper::open(context)?)),
         };
         Ok(Writer { next, vocabulary })
@@ -204,8 +206,19 @@ impl<'c> Writer<'c> {
     }
 }
 
-fn positions(args: &Args) -> usize {
-    args.time.max(36)
+impl Args {
+    fn time(&self) -> usize {
+        self.time.unwrap_or(if self.model == Kind::Gpt { 32 } else { 16 })
+    }
+
+    fn layers(&self) -> usize {
+        self.layers.unwrap_or(if self.model == Kind::Gpt { 2 } else { 1 })
+    }
+
+    /// Positions of a GPT: those of a step, and enough for a sample and for every line.
+    fn positions(&self) -> usize {
+        self.time().max(SAMPLE)
+    }
 }
 
 /// `config.json`
@@ -216,14 +229,14 @@ fn config(args: &Args, vocab_size: usize) -> Value {
         Kind::Gru => "gru",
         Kind::Gpt => {
             return json!({
-                "architectures": ["GPT2LMHeadModel"], "vocab_size": vocab_size, "n_positions": positions(args),
-                "n_embd": args.hidden_size, "n_layer": args.layers, "n_head": 4,
+                "architectures": ["GPT2LMHeadModel"], "vocab_size": vocab_size, "n_positions": args.positions(),
+                "n_embd": args.hidden_size, "n_layer": args.layers(), "n_head": 4,
             });
         }
     };
     json!({
         "architectures": ["CharLanguageModel"], "vocab_size": vocab_size, "cell": cell, "input_encoding": "one_hot",
-        "hidden_size": args.hidden_size, "num_layers": args.layers,
+        "hidden_size": args.hidden_size, "num_layers": args.layers(),
     })
 }
 
@@ -235,7 +248,7 @@ fn settings(args: &Args, path: &Path) -> Value {
         "optimizer": {"name": "adam", "lr": args.lr},
         "schedule": {"name": "one_cycle", "total_steps": args.steps, "pct_start": 0.1},
         "clip_grad_norm": 1.0, "steps": args.steps, "seed": args.seed,
-        "data": {"reader": "text", "path": path, "time": args.time, "batch_size": args.batch_size, "shuffle": gpt},
+        "data": {"reader": "text", "path": path, "time": args.time(), "batch_size": args.batch_size, "shuffle": gpt},
     });
     if gpt {
         settings["data"]["shift"] = false.into();

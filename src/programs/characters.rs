@@ -89,9 +89,8 @@ fn zeros(context: &Context) -> Result<Tensors> {
     let one = BTreeMap::from([("input_ids".to_owned(), Spec::new(Dtype::I32, &[1, 1]))]);
     let shapes = carries(&context.config, &one);
     context.config.finish()?;
-    let zeros = |((first, _), shape): (&(&str, &str), Vec<usize>)| {
-        ((*first).to_owned(), HostTensor::zeros(Dtype::F32, &shape))
-    };
+    let zeros =
+        |((first, _), shape): (&(&str, &str), Vec<usize>)| ((*first).to_owned(), HostTensor::zeros(Dtype::F32, &shape));
     Ok(STATES.iter().zip(shapes).map(zeros).collect())
 }
 
