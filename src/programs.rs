@@ -10,6 +10,7 @@ use crate::graph::{FixedGraph, Graph};
 use crate::models::{self, Inputs, Loaded, Model};
 use crate::plan::Options;
 
+pub mod characters;
 pub mod ddpm;
 pub mod generate;
 pub mod sample;

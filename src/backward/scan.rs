@@ -341,13 +341,10 @@ impl<'g> Walk<'g> {
         let Later { node, port, .. } = later;
         let Backward::Rule(rule) = node.call.kernel.backward else { return };
         let mut call = node.call.clone();
-        let mut inputs = node.inputs.clone();
-        for (p, (value, operand)) in inputs.iter_mut().zip(&mut call.inputs).enumerate() {
-            let (Some(v), Some(o)) = (value.as_mut(), operand.as_mut()) else { continue };
+        for (p, (value, operand)) in node.inputs.iter().zip(&mut call.inputs).enumerate() {
+            let (Some(v), Some(o)) = (value, operand.as_mut()) else { continue };
             let stride = if saved.of_step(*v) {
-                let each = self.graph.shape_of(*v).iter().product();
-                *v = saved.stacked(*v);
-                each
+                self.graph.shape_of(*v).iter().product()
             } else if matches!(call.kernel.steps, Steps::Leading { .. }) && p == *port {
                 continue;
             } else {
@@ -366,9 +363,12 @@ impl<'g> Walk<'g> {
         }
         self.graph.inner.borrow_mut().made_for = Some(node.at.scope.clone());
         let d = d.iter().zip(&call.outputs).map(|(d, s)| d.map(|d| d.reshape(&s.shape))).collect();
-        let wanted = (0..inputs.len()).map(|p| p == *port).collect();
+        let wanted = (0..node.inputs.len()).map(|p| p == *port).collect();
+        // Only what the rule reads is kept of every step: anything else may be fused away.
+        let source = |v| if saved.of_step(v) { saved.stacked(v) } else { v };
+        let inputs = &node.inputs;
         let adjoint =
-            Adjoint { graph: self.graph, call: &call, inputs: &inputs, outputs: &[], d, wanted, source: &|v| v };
+            Adjoint { graph: self.graph, call: &call, inputs, outputs: &node.outputs, d, wanted, source: &source };
         if let (Some(value), Some(operand), Some(Some(d))) =
             (inputs[*port], &call.inputs[*port], rule(&adjoint).into_iter().nth(*port))
         {

@@ -11,7 +11,7 @@ use super::objective::{self, Objective, Shapes};
 use super::step::Task;
 
 /// The states that are handed on, as inputs and results of a model; an LSTM has both.
-const STATES: [(&str, &str); 2] = [("h_0", "h_n"), ("c_0", "c_n")];
+pub const STATES: [(&str, &str); 2] = [("h_0", "h_n"), ("c_0", "c_n")];
 
 /// The loss of a model whose hidden states begin as the step before left them, or at zero where the input `bptt/keep`
 /// is 0.

@@ -213,6 +213,14 @@ impl<'a> Run<'a> {
     /// # Errors
     /// Whatever goes wrong; the checkpoints so far stay
     pub fn finish(&mut self) -> Result<Ending> {
+        self.finish_with(|_, _| Ok(()))
+    }
+
+    /// As [`Run::finish`]; after every step `each` is told what the step recorded, the loss first.
+    ///
+    /// # Errors
+    /// As [`Run::finish`], and those of `each`
+    pub fn finish_with(&mut self, mut each: impl FnMut(&Trainer, &[(String, f32)]) -> Result<()>) -> Result<Ending> {
         let settings = &self.trainer.task().settings;
         let (steps, log_every, every) = (settings.steps as u64, settings.log_every as u64, settings.checkpoint_every);
         let mut progress = self.options.verbose.then(|| Progress::new(self.trainer.done(), steps, log_every));
@@ -224,6 +232,7 @@ impl<'a> Run<'a> {
                 let values: Vec<_> = recorded.iter().map(|(n, v)| (n.as_str(), *v)).collect();
                 progress.step(done, &values);
             }
+            each(&self.trainer, &recorded)?;
             if every.is_some_and(|n| done.is_multiple_of(n as u64)) {
                 self.checkpoint()?;
                 saved = Some(done);

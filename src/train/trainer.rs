@@ -6,8 +6,10 @@ use std::sync::Arc;
 use crate::adapter::Adapter;
 use crate::engine::{Engine, Executor, Session, Tensors};
 use crate::error::{Error, Result};
+use crate::graph::FixedGraph;
 use crate::kernel::Spec;
 use crate::plan::{Options, Totals};
+use crate::programs::Context;
 use crate::store::Weights;
 use crate::tensor::{Data, Dtype, HostTensor};
 
@@ -137,6 +139,27 @@ impl Trainer {
             Session::Reference(..) => None,
         };
         self.phases.iter().filter_map(totals).collect()
+    }
+
+    /// Another graph over the weights: each of its runs takes them as the steps so far have left them.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the plan
+    pub fn session(&self, graph: &Arc<FixedGraph>) -> Result<Session> {
+        self.executor.session(graph, &self.how.options, self.how.limits.as_ref())
+    }
+
+    /// The model over the weights, as [`Trainer::session`]: for programs that run between steps.
+    pub fn context(&self) -> Context {
+        Context {
+            model: self.task.model,
+            config: self.task.config.clone(),
+            generation: self.task.config.clone(),
+            keys: self.task.keys.clone(),
+            executor: self.executor.clone(),
+            options: self.how.options.clone(),
+            limits: self.how.limits.clone(),
+        }
     }
 
     /// How many batches a step takes.

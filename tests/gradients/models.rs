@@ -196,7 +196,7 @@ impl Case {
         let checkpoint = loaded.folder.checkpoint().map_err(text)?;
         let keys = Some(checkpoint.tensors().iter().map(|t| t.name.clone()).collect());
         let task = Task { model, config, settings: settings(loss)?, keys };
-        let drawn = draws::draws(&task, &shapes_of(&batch));
+        let drawn = draws::draws(&task, self.role, &shapes_of(&batch));
         draws::add(&mut batch, &drawn, 5, 0);
         if !matches!(loss, "noise_prediction" | "gan" | "vae" | "kl_standard_normal") {
             targets(model, &task.config, loss, &mut batch)?;

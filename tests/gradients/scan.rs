@@ -75,6 +75,16 @@ pub const CASES: &[Case] = &[
             (second[0] * first[0]).sum(&[], false) + last[0].square().sum(&[], false)
         },
     },
+    // A divisor that all steps share: its gradient reads what every step made.
+    Case {
+        name: "scan/divisor",
+        inputs: &[("x", &[3, 2, 2]), ("h", &[2, 2]), ("u", &[2])],
+        loss: |g, t| {
+            let u = t["u"].square() + 1.5;
+            let (last, _) = g.scan(&[t["h"]], &[t["x"]], false, |state, x| (vec![(state[0] + x[0]) / u], vec![]));
+            last[0].square().sum(&[], false)
+        },
+    },
 ];
 
 impl Case {
