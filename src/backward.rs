@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Deref;
 use std::panic::Location;
 
-use crate::graph::{Graph, Source, Tensor, ValueId};
+use crate::graph::{Graph, Node, Source, Tensor, ValueId};
 use crate::kernel::{Backward, Call};
 use crate::shape::{Dims, Layout};
 use crate::tensor::Dtype;
@@ -73,7 +73,7 @@ impl<'g> Adjoint<'_, 'g> {
     pub fn through(&self, name: &str, x: Tensor<'g>, d: Tensor<'g>) -> Tensor<'g> {
         let Some(kernel) = crate::kernels::named(name).filter(|_| name != "none") else { return d };
         let Backward::Rule(rule) = kernel.backward else {
-            self.graph.reject("backward", format!("the gradient of {name} is not part of the engine yet"));
+            self.graph.reject("backward", format!("the activation {name} has no gradient"));
             return d;
         };
         self.activated(name, x);
@@ -145,9 +145,10 @@ impl Graph {
             if gradient.is_none() && !used.contains(&id) {
                 all.unused.push(key.clone());
             } else if gradient.is_none() {
-                let reached = self.reached_from(&[id]);
-                let ends: Vec<_> = cuts.iter().filter(|c| reached.contains(&c.value)).collect();
-                match ends.iter().find_map(|c| c.reason.as_ref()) {
+                // What lies behind a deliberate stop is constant, whatever ends there.
+                let reached = self.reached_from(&[id], false);
+                let mut ends = cuts.iter().filter(|c| reached.contains(&c.value));
+                match ends.find_map(|c| c.reason.as_ref()) {
                     Some(reason) => lost.push(format!("{key}: {reason}")),
                     None => all.stopped.push(key.clone()),
                 }
@@ -184,8 +185,10 @@ impl Graph {
             self.fail(location, "backward", message);
             return (vec![None; wrt.len()], vec![]);
         }
-        let depends = self.reached_from(wrt);
-        let mut walk = Walk { graph: self, depends, grads: HashMap::new(), cuts: vec![] };
+        let reached = self.reached_from(wrt, true);
+        let float = |v: &ValueId| self.inner.borrow().values[*v].spec.dtype == Dtype::F32;
+        let (depends, whole) = reached.into_iter().partition(float);
+        let mut walk = Walk { graph: self, depends, whole, grads: HashMap::new(), cuts: vec![] };
         let seed = self.scalar(1.0).reshape(&loss.shape());
         walk.contribute(loss.value(), &loss.layout(), seed);
         walk.all();
@@ -197,16 +200,17 @@ impl Graph {
         self.inner.borrow().values[value].spec.shape.clone()
     }
 
-    /// The f32 values that depend on one of `from`, those included.
-    fn reached_from(&self, from: &[ValueId]) -> HashSet<ValueId> {
+    /// The values that depend on one of `from`, those included; with `stopped`, also those that depend on it only
+    /// behind a deliberate stop.
+    fn reached_from(&self, from: &[ValueId], stopped: bool) -> HashSet<ValueId> {
         let inner = self.inner.borrow();
         let mut reached: HashSet<ValueId> = from.iter().copied().collect();
         loop {
             let before = reached.len();
             for node in &inner.nodes {
-                if node.inputs.iter().flatten().any(|v| reached.contains(v)) {
-                    let float = |v: &&ValueId| inner.values[**v].spec.dtype == Dtype::F32;
-                    reached.extend(node.outputs.iter().filter(float));
+                let passes = stopped || !matches!(node.call.kernel.backward, Backward::Stop);
+                if passes && node.inputs.iter().flatten().any(|v| reached.contains(v)) {
+                    reached.extend(&node.outputs);
                 }
             }
             for scan in &inner.scans {
@@ -258,6 +262,8 @@ struct Walk<'g> {
     graph: &'g Graph,
     /// Values whose gradients are on the way to what is asked for.
     depends: HashSet<ValueId>,
+    /// Integers that are computed from what is asked for: no gradient passes through them.
+    whole: HashSet<ValueId>,
     /// What has reached each value, in the value's own shape.
     grads: HashMap<ValueId, Tensor<'g>>,
     cuts: Vec<Cut>,
@@ -289,7 +295,11 @@ impl<'g> Walk<'g> {
         let asked =
             |(p, v): (usize, &Option<ValueId>)| v.is_some_and(|v| self.depends.contains(&v)) && !except.contains(&p);
         let wanted: Vec<bool> = node.inputs.iter().enumerate().map(asked).collect();
-        if !wanted.contains(&true) || !node.outputs.iter().any(|v| self.grads.contains_key(v)) {
+        if !node.outputs.iter().any(|v| self.grads.contains_key(v)) {
+            return;
+        }
+        self.cut_integers(&node);
+        if !wanted.contains(&true) {
             return;
         }
         let end = |reason: Option<String>, port: usize| {
@@ -300,10 +310,6 @@ impl<'g> Walk<'g> {
             Backward::Stop => return self.cuts.extend((0..wanted.len()).filter_map(|p| end(None, p))),
             Backward::None(why) => {
                 let reason = format!("{} ({}) has no gradient: {why}", node.label(), node.at);
-                return self.cuts.extend((0..wanted.len()).filter_map(|p| end(Some(reason.clone()), p)));
-            }
-            Backward::Unwritten => {
-                let reason = format!("the gradient of {} ({}) is not part of the engine yet", node.label(), node.at);
                 return self.cuts.extend((0..wanted.len()).filter_map(|p| end(Some(reason.clone()), p)));
             }
         };
@@ -344,6 +350,18 @@ impl<'g> Walk<'g> {
         }
     }
 
+    /// Remembers that paths end where `node` reads integers.
+    fn cut_integers(&mut self, node: &Node) {
+        for (value, port) in node.inputs.iter().zip(node.call.kernel.inputs) {
+            if let Some(value) = value.filter(|v| self.whole.contains(v)) {
+                let dtype = self.graph.inner.borrow().values[value].spec.dtype;
+                let (label, at, name) = (node.label(), &node.at, port.name);
+                let reason = format!("{label} ({at}) has no gradient for its input '{name}', which is {dtype}");
+                self.cuts.push(Cut { value, reason: Some(reason) });
+            }
+        }
+    }
+
     /// Adds `gradient`, of what `layout` shows of `value`, to the gradient of `value`.
     fn contribute(&mut self, value: ValueId, layout: &Layout, gradient: Tensor<'g>) {
         if self.graph.inner.borrow().error.is_some() {
@@ -373,4 +391,110 @@ fn order_of_all(layout: &Layout, len: usize) -> Option<Vec<usize>> {
     let sorted = |v: &[usize]| order.iter().map(|&a| v[a]).collect();
     let seen = Layout { shape: sorted(&layout.shape), strides: sorted(&layout.strides), offset: layout.offset };
     (seen.is_contiguous() && seen.len() == len).then_some(order)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::Result;
+    use crate::graph::FixedGraph;
+
+    /// Weights without a gradient: unused ones and stopped ones.
+    type Without = (Vec<String>, Vec<String>);
+
+    /// The gradients of `loss`, a function of the weights `a (3)`, `b (3)` and the input `x (3)`.
+    fn of(loss: for<'g> fn(&'g Graph, [Tensor<'g>; 3]) -> Tensor<'g>) -> (Without, Result<FixedGraph>) {
+        let g = Graph::new();
+        let all = [g.weight("a", &[3]), g.weight("b", &[3]), g.input("x", Dtype::F32, &[3])];
+        let found = g.gradients(loss(&g, all), |_| true);
+        assert_eq!(found.of.iter().map(|(key, _)| key.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+        for (key, d) in &found.of {
+            g.output(key, *d);
+        }
+        ((found.unused, found.stopped), g.build())
+    }
+
+    /// What `build` says, from the name of the operation on, without the places in this file.
+    fn fault(loss: for<'g> fn(&'g Graph, [Tensor<'g>; 3]) -> Tensor<'g>) -> String {
+        let text = of(loss).1.expect_err("a weight is cut off").to_string();
+        let text = text.split_once("backward: ").map(|t| t.1.to_owned()).unwrap_or(text);
+        let parts = text.split(" (src/backward.rs:").map(|t| t.split_once(')').map_or(t, |(_, rest)| rest));
+        let first = text.split(" (src/backward.rs:").next().unwrap_or_default().to_owned();
+        parts.skip(1).fold(first, |all, rest| all + rest)
+    }
+
+    #[test]
+    fn a_weight_the_loss_does_not_use_is_named() {
+        let ((unused, stopped), graph) = of(|_, [a, _, x]| (a * x).sum(&[], false));
+        assert_eq!((unused, stopped), (vec!["b".to_owned()], vec![]));
+        assert!(graph.is_ok());
+    }
+
+    #[test]
+    fn a_weight_behind_a_stop_is_named() {
+        let ((unused, stopped), graph) = of(|_, [a, b, x]| (a * x * b.stop_gradient()).sum(&[], false));
+        assert_eq!((unused, stopped), (vec![], vec!["b".to_owned()]));
+        assert!(graph.is_ok());
+    }
+
+    #[test]
+    fn a_weight_behind_a_stop_is_constant_whatever_follows() {
+        for loss in [
+            (|_, [a, b, x]| (a * x * b.stop_gradient().floor()).sum(&[], false))
+                as for<'g> fn(&'g Graph, [Tensor<'g>; 3]) -> Tensor<'g>,
+            |_, [a, b, x]| (a * x * b.stop_gradient().cast(Dtype::I32).cast(Dtype::F32)).sum(&[], false),
+        ] {
+            let ((unused, stopped), graph) = of(loss);
+            assert_eq!((unused, stopped), (vec![], vec!["b".to_owned()]));
+            assert!(graph.is_ok());
+        }
+    }
+
+    #[test]
+    fn a_second_path_makes_up_for_a_cut_one() {
+        let ((unused, stopped), graph) = of(|_, [a, b, x]| (a * x * b.floor() + b).sum(&[], false));
+        assert_eq!((unused, stopped), (vec![], vec![]));
+        assert!(graph.is_ok());
+    }
+
+    #[test]
+    fn a_weight_behind_a_kernel_without_a_gradient_is_an_error() {
+        assert_eq!(
+            fault(|_, [a, b, x]| (a.floor() * x + b).sum(&[], false)),
+            "no gradient reaches 1 weights the loss uses:\n  a: floor has no gradient: piecewise constant"
+        );
+    }
+
+    #[test]
+    fn a_weight_behind_integers_is_an_error() {
+        assert_eq!(
+            fault(|_, [a, b, x]| (a.cast(Dtype::I32).cast(Dtype::F32) * x + b).sum(&[], false)),
+            "no gradient reaches 1 weights the loss uses:\n  \
+             a: cast has no gradient for its input 'x', which is i32"
+        );
+        assert_eq!(
+            fault(|_, [a, b, x]| b.gather(0, (a * x).argmax(0, true)).sum(&[], false)),
+            "no gradient reaches 1 weights the loss uses:\n  \
+             a: gather has no gradient for its input 'index', which is i32"
+        );
+        assert_eq!(
+            fault(|_, [a, b, x]| a.compare("gt", x).r#where(x, b).sum(&[], false)),
+            "no gradient reaches 1 weights the loss uses:\n  \
+             a: where has no gradient for its input 'mask', which is i32"
+        );
+    }
+
+    #[test]
+    fn every_weight_that_is_cut_off_is_named() {
+        assert_eq!(
+            fault(|_, [a, b, x]| (a.floor() * x + b.sign()).sum(&[], false)),
+            "no gradient reaches 2 weights the loss uses:\n  a: floor has no gradient: piecewise constant\n  \
+             b: sign has no gradient: piecewise constant"
+        );
+    }
+
+    #[test]
+    fn a_loss_is_one_number() {
+        assert_eq!(fault(|_, [a, _, x]| a * x), "the loss is f32 (3,), expected one f32");
+    }
 }

@@ -375,9 +375,9 @@ mod tests {
             c.only(&["learning_rate", "momentum"]);
             c.finish().unwrap_err().to_string()
         };
-        let expected = "config.json: momentun: is no key of it; did you mean momentum?";
+        let expected = r#"config.json: momentun: is not a key here; did you mean "momentum"?"#;
         assert_eq!(fault(r#"{"learning_rate": 1, "momentun": 0.9}"#), expected);
-        let expected = "config.json: x: is no key of it; there are learning_rate, momentum";
+        let expected = "config.json: x: is not a key here; the keys are learning_rate, momentum";
         assert_eq!(fault(r#"{"x": 1}"#), expected);
         assert_eq!((edits("kitten", "sitting"), edits("", "abc"), edits("abc", "abc")), (3, 3, 0));
     }

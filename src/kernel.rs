@@ -77,7 +77,7 @@ impl Kernel {
         work: |call| Work { flops: 0, bytes: call.bytes() },
         reference: |_| vec![],
         bound: |_, out| out.iter().map(|o| vec![0.0; o.len()]).collect(),
-        backward: Backward::Unwritten,
+        backward: Backward::None(NO_RULE),
         steps: Steps::One,
         fusion: Fusion::NONE,
         in_place: &[],
@@ -262,6 +262,9 @@ pub enum Steps {
 /// an input that has none (integers) or that nobody asks for.
 pub type Rule = for<'a, 'g> fn(&Adjoint<'a, 'g>) -> Vec<Option<Tensor<'g>>>;
 
+/// Why a kernel that says nothing of gradients has none.
+pub const NO_RULE: &str = "its kernel has no rule for it";
+
 /// How a kernel's gradient is made.
 pub enum Backward {
     /// No gradient, and why (piecewise constant, integers, …).
@@ -270,8 +273,6 @@ pub enum Backward {
     Stop,
     /// Nodes that compute the gradients of the inputs from those of the outputs.
     Rule(Rule),
-    /// The rule is not part of the engine yet; asking for the gradient is an error that says so.
-    Unwritten,
 }
 
 /// What the planner may do with a kernel.

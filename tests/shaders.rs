@@ -36,6 +36,8 @@ mod pool;
 #[allow(dead_code)]
 #[path = "kernels/random.rs"]
 mod random;
+#[path = "kernels/recurrent.rs"]
+mod recurrent;
 #[allow(dead_code)]
 #[path = "kernels/reduce.rs"]
 mod reduce;
@@ -272,6 +274,7 @@ fn rows_plan_on_every_named_adapter_with_every_variant() {
         index::rows,
         resize::rows,
         random::rows,
+        recurrent::rows,
         loss::rows,
         optimizer::rows,
     ];

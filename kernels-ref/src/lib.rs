@@ -12,6 +12,7 @@ pub mod norm;
 pub mod optimizer;
 pub mod pool;
 pub mod random;
+pub mod recurrent;
 pub mod reduce;
 pub mod resize;
 pub mod softmax;

@@ -24,8 +24,10 @@ struct Saved<'g> {
     body: Range<usize>,
     /// The backward scan.
     back: usize,
-    /// Copies, made by the forward body, of carries before and after a step.
+    /// Copies, made by the forward body, of carries after a step.
     copies: HashMap<ValueId, ValueId>,
+    /// Carries before a step, all steps of them.
+    before: HashMap<ValueId, ValueId>,
     /// `(whole, slice)` of the backward scan.
     slices: RefCell<Vec<(ValueId, ValueId)>>,
 }
@@ -42,22 +44,10 @@ impl Saved<'_> {
 
     /// All steps of a value of the forward scan, along a new first axis.
     fn stacked(&self, value: ValueId) -> ValueId {
-        let inner = &mut *self.graph.inner.borrow_mut();
-        let scan = &mut inner.scans[self.scan];
-        if let Source::Slice { index, .. } = inner.values[value].source {
-            return scan.slices[index].0;
+        if let Some(all) = self.before.get(&value) {
+            return *all;
         }
-        let made = self.copies.get(&value).copied().unwrap_or(value);
-        if let Some((_, stacked)) = scan.outputs.iter().find(|o| o.0 == made) {
-            return *stacked;
-        }
-        let spec = inner.values[made].spec.clone();
-        let shape: Vec<usize> = std::iter::once(scan.steps).chain(spec.shape).collect();
-        let source = Source::Stacked { scan: self.scan, index: scan.outputs.len() };
-        let stacked = inner.values.len();
-        scan.outputs.push((made, stacked));
-        inner.values.push(crate::graph::ValueInfo { spec: Spec::new(spec.dtype, &shape), source });
-        stacked
+        self.graph.all_steps(self.scan, self.copies.get(&value).copied().unwrap_or(value))
     }
 
     /// The step of `whole` that the backward scan is at.
@@ -104,6 +94,7 @@ impl<'g> Walk<'g> {
             return;
         }
         let copies = self.keep_carries(index, &info);
+        let before = self.carries_before(index, &info, &copies);
         let body = self.graph.inner.borrow().scans[index].body.clone();
         let around = self.around(&body, index);
         // What the backward scan begins with is made before its body.
@@ -117,12 +108,20 @@ impl<'g> Walk<'g> {
             info.outputs.iter().filter_map(|o| self.grads.get(&o.1).map(|d| (o.0, whole(*d)))).collect();
 
         let back = self.graph.inner.borrow().scans.len();
-        let saved =
-            Saved { graph: self.graph, scan: index, body: body.clone(), back, copies, slices: RefCell::default() };
+        let saved = Saved {
+            graph: self.graph,
+            scan: index,
+            body: body.clone(),
+            back,
+            copies,
+            before,
+            slices: RefCell::default(),
+        };
         let mut scan = Back { start: self.graph.inner.borrow().nodes.len(), carries: vec![], made: vec![] };
         let mut step = Walk {
             graph: self.graph,
             depends: std::mem::take(&mut self.depends),
+            whole: std::mem::take(&mut self.whole),
             grads: HashMap::new(),
             cuts: std::mem::take(&mut self.cuts),
         };
@@ -160,6 +159,7 @@ impl<'g> Walk<'g> {
         let later = self.finish_later(&mut scan, later);
         self.graph.set_in_scan(false);
         self.depends = step.depends;
+        self.whole = step.whole;
         self.cuts = step.cuts;
 
         let (last, stacked) = self.finish(scan, &saved, info.steps, !info.reverse);
@@ -186,12 +186,50 @@ impl<'g> Walk<'g> {
         }
     }
 
-    /// Copies of each carry before and after a step, made by the forward body; those nobody asks for die.
+    /// Copies of each carry after a step, made by the forward body; those nobody asks for die.
     fn keep_carries(&self, scan: usize, info: &Scan) -> HashMap<ValueId, ValueId> {
-        let mut values: Vec<ValueId> = info.carries.iter().flat_map(|c| [c.current, c.next]).collect();
-        values.dedup();
-        let copies = self.graph.insert_copies(scan, &values);
-        values.into_iter().zip(copies).collect()
+        let mut copies = HashMap::new();
+        for c in &info.carries {
+            // The body may hand out a copy already.
+            let inner = self.graph.inner.borrow();
+            let of_next = |made: ValueId| match inner.values[made].source {
+                Source::Node { node, .. } => {
+                    let node = &inner.nodes[node];
+                    std::ptr::eq(node.call.kernel, &COPY)
+                        && node.inputs == [Some(c.next)]
+                        && inner.values[made].spec == inner.values[c.next].spec
+                        && node.call.input(0).layout.is_contiguous()
+                }
+                _ => false,
+            };
+            copies.extend(info.outputs.iter().map(|o| o.0).find(|&made| of_next(made)).map(|made| (c.next, made)));
+        }
+        let lacking: Vec<ValueId> = info.carries.iter().map(|c| c.next).filter(|v| !copies.contains_key(v)).collect();
+        copies.extend(lacking.iter().copied().zip(self.graph.insert_copies(scan, &lacking)));
+        copies
+    }
+
+    /// Each carry before a step, for all steps: the first, and then what the steps but the last hand on. What nobody
+    /// asks for dies.
+    fn carries_before(
+        &self,
+        scan: usize,
+        info: &Scan,
+        copies: &HashMap<ValueId, ValueId>,
+    ) -> HashMap<ValueId, ValueId> {
+        let g = self.graph;
+        let all = |c: &Carry| {
+            let whole = |v: ValueId| g.handle(v, Layout::contiguous(&g.shape_of(v)));
+            let first = whole(c.initial).unsqueeze(0);
+            let after = whole(g.all_steps(scan, copies[&c.next]));
+            let before = match (info.steps, info.reverse) {
+                (1, _) => first.copy(),
+                (n, false) => g.concat(&[first, after.slice(0, 0, n - 1)], 0),
+                (n, true) => g.concat(&[after.slice(0, 1, n - 1), first], 0),
+            };
+            (c.current, before.value())
+        };
+        info.carries.iter().map(all).collect()
     }
 
     /// Values from around a scan that its body reads and whose gradients are asked for.
@@ -237,7 +275,10 @@ impl<'g> Walk<'g> {
 
     /// A value that leaves a step of the backward scan: written by a node of its body, and once only.
     fn finish_made(&self, scan: &mut Back<'g>, d: Tensor<'g>) -> Tensor<'g> {
-        let taken = |v: ValueId| scan.made.contains(&v) || scan.carries.iter().any(|c| c.2.value() == v);
+        if scan.made.contains(&d.value()) && d.is_whole() {
+            return d;
+        }
+        let taken = |v: ValueId| scan.carries.iter().any(|c| c.2.value() == v);
         let made = if self.graph.is_made_after(d, scan.start) && !taken(d.value()) { d } else { d.copy() };
         scan.made.push(made.value());
         made
@@ -337,6 +378,25 @@ impl<'g> Walk<'g> {
 }
 
 impl Graph {
+    /// All steps of a value that the body of `scan` makes or reads a slice of, along a new first axis.
+    fn all_steps(&self, scan: usize, made: ValueId) -> ValueId {
+        let inner = &mut *self.inner.borrow_mut();
+        let info = &mut inner.scans[scan];
+        if let Source::Slice { index, .. } = inner.values[made].source {
+            return info.slices[index].0;
+        }
+        if let Some((_, stacked)) = info.outputs.iter().find(|o| o.0 == made) {
+            return *stacked;
+        }
+        let spec = inner.values[made].spec.clone();
+        let shape: Vec<usize> = std::iter::once(info.steps).chain(spec.shape).collect();
+        let source = Source::Stacked { scan, index: info.outputs.len() };
+        let stacked = inner.values.len();
+        info.outputs.push((made, stacked));
+        inner.values.push(crate::graph::ValueInfo { spec: Spec::new(spec.dtype, &shape), source });
+        stacked
+    }
+
     /// A value of the shape of `like` that step `scan` carries.
     fn step_value(&self, like: ValueId, scan: usize, index: usize) -> Tensor<'_> {
         self.value(Spec::f32(&self.shape_of(like)), Source::Carry { scan, index })

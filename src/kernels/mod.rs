@@ -9,10 +9,12 @@ pub mod index;
 pub mod layout;
 pub mod loss;
 pub mod matmul;
+pub(crate) mod near;
 pub mod norm;
 pub mod optimizer;
 pub mod pool;
 pub mod random;
+pub mod recurrent;
 pub mod reduce;
 pub mod resize;
 pub mod softmax;
@@ -31,6 +33,7 @@ pub static FAMILIES: &[(&str, &[&Kernel])] = &[
     ("index", index::KERNELS),
     ("resize", resize::KERNELS),
     ("random", random::KERNELS),
+    ("recurrent", recurrent::KERNELS),
     ("loss", loss::KERNELS),
     ("optimizer", optimizer::KERNELS),
 ];

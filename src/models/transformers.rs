@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::graph::Tensor;
 use crate::models::Model;
 use crate::run::ids_in_range;
+use crate::train::init::Init;
 
 pub mod bart;
 pub mod bert;
@@ -15,6 +16,18 @@ pub mod llama;
 pub mod past;
 pub mod t5;
 pub mod vit;
+
+/// Matrices begin normal with deviation 0.02 and biases at 0, as BERT's and GPT-2's do and those after them.
+///
+/// # Source
+/// Radford et al. 2018, section 4.1 · Devlin et al. 2018, arXiv:1810.04805 · `initializer_range` of transformers
+fn small_normal(key: &str, shape: &[usize]) -> Option<Init> {
+    match shape.len() {
+        2.. => Some(Init::Normal { mean: 0.0, std: 0.02 }),
+        _ if key.ends_with("bias") => Some(Init::Zeros),
+        _ => None,
+    }
+}
 
 /// Every Transformer.
 pub static MODELS: &[&Model] = &[

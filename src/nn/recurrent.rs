@@ -88,25 +88,14 @@ impl<'g> CellWeights<'g> {
         let h = state[0];
         let u = h.matmul_t(self.hh);
         let u = self.bias.map_or(u, |[_, b]| u + b); // (B, G·H)
-        let size = self.hh.shape().first().map_or(0, |rows| rows / self.cell.gates());
         match self.cell {
             Cell::RnnTanh => vec![(u + a).tanh()],
             Cell::RnnRelu => vec![(u + a).relu()],
             Cell::Lstm => {
-                let gates = u + a; // (B, 4H)
-                let [i, f, _, o] = gates.sigmoid().split(-1, [size; 4]);
-                let g = gates.slice(-1, 2 * size, size).tanh();
-                let c = f * state[1] + i * g;
-                let h = o * c.tanh();
+                let [h, c] = a.lstm_cell(u, state[1]);
                 vec![self.hr.map_or(h, |w| h.matmul_t(w)), c]
             }
-            Cell::Gru => {
-                let [a_rz, a_n] = a.split(-1, [2 * size, size]);
-                let [u_rz, u_n] = u.split(-1, [2 * size, size]);
-                let [r, z] = (a_rz + u_rz).sigmoid().split(-1, [size; 2]);
-                let n = (a_n + r * u_n).tanh();
-                vec![(1.0 - z) * n + z * h]
-            }
+            Cell::Gru => vec![a.gru_cell(u, h)],
         }
     }
 

@@ -147,7 +147,12 @@ impl Emitter<'_> {
             };
             let kind =
                 placed.iter().map(keyed).collect::<Option<_>>().map_or(BufferKind::Arena, BufferKind::WeightArena);
-            self.fits(value.spec.bytes(), "an arena")?;
+            let largest = placed.iter().map(|p| p.0).max_by_key(|&p| graph.values[p].spec.len());
+            let what = match largest.map(|p| &graph.values[p].source) {
+                Some(Source::Weight(key)) => format!("training {key}, all of it in one binding"),
+                _ => "the gradients of weights that are updated together".into(),
+            };
+            self.fits(value.spec.bytes(), &what)?;
             let place = self.memory.buffer(kind, value.spec.clone(), value.spec.bytes());
             self.memory.places.insert(id, place);
             for (part, first) in placed {

@@ -83,6 +83,9 @@ fn live_nodes(graph: &FixedGraph) -> HashSet<usize> {
     }
     let mut scans = HashSet::new();
     while let Some(value) = stack.pop() {
+        if let Source::Stacked { scan, index } = graph.values[value].source {
+            stack.push(graph.scans[scan].outputs[index].0);
+        }
         let scan = match graph.values[value].source {
             Source::Node { node, .. } | Source::Updated { node, .. } => {
                 visit(node, &mut stack);
@@ -102,7 +105,6 @@ fn live_nodes(graph: &FixedGraph) -> HashSet<usize> {
         if let Some(scan) = scan.filter(|s| scans.insert(*s)) {
             let scan = &graph.scans[scan];
             stack.extend(scan.carries.iter().flat_map(|c| [c.initial, c.next]));
-            stack.extend(scan.outputs.iter().map(|o| o.0));
             stack.extend(scan.slices.iter().map(|s| s.0));
         }
     }

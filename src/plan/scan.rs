@@ -46,7 +46,9 @@ impl Stack {
 impl Emitter<'_> {
     /// Emits the body of `scan`, which begins at operation `start`, once per step; returns the next operation.
     pub(super) fn scan(&mut self, scan: usize, start: usize) -> Result<usize> {
-        let info = self.draft.graph.scans[scan].clone();
+        let mut info = self.draft.graph.scans[scan].clone();
+        // What nobody reads of all steps is not kept.
+        info.outputs.retain(|(_, all)| self.last.contains_key(all) || self.memory.places.contains_key(all));
         let end = (start..self.ops.len()).find(|&i| self.ops[i].scan != Some(scan)).unwrap_or(self.ops.len());
         let (slices, carries, stacks) = (vec![], vec![], vec![]);
         let mut placed =

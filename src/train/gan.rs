@@ -36,3 +36,30 @@ pub fn objective<'g>(g: &'g Graph, config: &Config, role: Role, shapes: &Shapes)
     };
     Objective { loss, parts: vec![], labels: vec![] }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::models::generative::dcgan::DCGAN;
+    use crate::train::settings::Settings;
+    use crate::train::step::Task;
+
+    #[test]
+    fn another_kind_is_an_error() {
+        let one = r#"{"name": "sgd", "lr": 1}"#;
+        let text = format!(
+            r#"{{"loss": "gan", "loss_args": {{"kind": "wasserstein"}}, "steps": 1,
+                "optimizers": {{"discriminator": {one}, "generator": {one}}}}}"#
+        );
+        let settings = Settings::read(&Config::parse("train.json", &text).unwrap(), Path::new("")).unwrap();
+        let config = r#"{"latent_size": 5, "image_channels": 1, "generator_channels": [6],
+            "discriminator_channels": [6, 8], "last_kernel": 2}"#;
+        let config = Config::parse("config.json", config).unwrap();
+        let task = Task { model: &DCGAN, config, settings, keys: None };
+        let Err(fault) = task.graph(Role::Discriminator, &Shapes::new()) else { panic!("it was built") };
+        let expected = r#"train.json: loss_args: kind: found "wasserstein", expected "non_saturating""#;
+        assert_eq!(fault.to_string(), expected);
+    }
+}

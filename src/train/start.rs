@@ -102,7 +102,8 @@ impl Start {
                 let before = counter.as_i32()?.first().copied().unwrap_or(0);
                 let after = i32::try_from(i64::from(before) + n);
                 let after = after.map_err(|_| Error::tensor(&key, "is beyond 2147483647"))?;
-                *counter = HostTensor::i32(&counter.shape().to_vec(), vec![after]);
+                let shape = counter.shape().to_owned();
+                *counter = HostTensor::i32(&shape, vec![after]);
             }
         }
         for (key, tensor) in weights {

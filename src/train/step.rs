@@ -127,7 +127,10 @@ impl Task {
         g.set_training(role != Role::Validation);
         let args = self.settings.loss_args();
         let found = match role {
-            Role::Discriminator | Role::Generator => super::gan::objective(&g, &self.config, role, shapes),
+            Role::Discriminator | Role::Generator => {
+                args.text("kind", "non_saturating", &["non_saturating"]);
+                super::gan::objective(&g, &self.config, role, shapes)
+            }
             _ if self.settings.reset_every.is_some() && role != Role::Validation => {
                 super::bptt::objective(&g, self, &args, shapes)
             }

@@ -150,7 +150,7 @@ impl Trainer {
     /// [`Error::Tensor`] for values that cannot be trained on; whatever the device says; with `watch_nan`, the first
     /// result that is not finite
     pub fn step(&mut self, batches: &[Tensors]) -> Result<Recorded> {
-        self.step_for(batches, |_, _| {})
+        self.one_step(batches, false).map(|(recorded, _)| recorded)
     }
 
     /// As [`Trainer::step`], and hands the gradients to `gradients`, by key.
@@ -158,17 +158,16 @@ impl Trainer {
     /// # Errors
     /// As [`Trainer::step`]
     pub fn step_for(&mut self, batches: &[Tensors], mut gradients: impl FnMut(&str, HostTensor)) -> Result<Recorded> {
-        self.one_step(batches, Some(&mut gradients))
+        let (recorded, all) = self.one_step(batches, true)?;
+        all.into_iter().for_each(|(key, gradient)| gradients(&key, gradient));
+        Ok(recorded)
     }
 
-    fn one_step(
-        &mut self,
-        batches: &[Tensors],
-        mut gradients: Option<&mut dyn FnMut(&str, HostTensor)>,
-    ) -> Result<Recorded> {
+    /// One step; with its gradients, if they are wanted.
+    fn one_step(&mut self, batches: &[Tensors], gradients: bool) -> Result<(Recorded, Vec<(String, HostTensor)>)> {
         let t = self.step + 1;
         let factor = self.schedule.factor(self.step as usize);
-        let mut recorded = Recorded::new();
+        let (mut recorded, mut all) = (Recorded::new(), vec![]);
         let turns = if self.task.settings.loss == "gan" { self.phases.len() } else { batches.len() };
         for turn in 0..turns {
             let gan = self.task.settings.loss == "gan";
@@ -188,16 +187,16 @@ impl Trainer {
             if let (Some(decay), true) = (self.task.settings.ema, phase.built.role.updates()) {
                 inputs.insert("ema/decay".into(), HostTensor::f32(&[3], super::optimizer::factors(decay).to_vec()));
             }
-            let wanted = |name: &str| gradients.is_some() || !name.starts_with("gradient/");
+            let wanted = |name: &str| gradients || !name.starts_with("gradient/");
             let results = self.run(phase, &inputs, wanted)?;
-            self.record(phase, results, turns, &mut recorded, &mut gradients)?;
+            self.record(phase, results, turns, &mut recorded, &mut all);
         }
         if self.task.settings.schedule().is_some() {
             let optimizer = self.phases.iter().find_map(|p| p.optimizer.as_ref());
             recorded.insert("lr".into(), optimizer.and_then(Optimizer::lr).unwrap_or(1.0) * factor);
         }
         self.step = t;
-        Ok(recorded)
+        Ok((recorded, all))
     }
 
     /// What a phase takes of a batch, checked.
@@ -237,12 +236,12 @@ impl Trainer {
         results: Vec<(String, HostTensor)>,
         turns: usize,
         recorded: &mut Recorded,
-        gradients: &mut Option<&mut dyn FnMut(&str, HostTensor)>,
-    ) -> Result<()> {
+        gradients: &mut Vec<(String, HostTensor)>,
+    ) {
         for (name, tensor) in results {
             if let Some(key) = name.strip_prefix("gradient/") {
-                if let (Some(gradients), true) = (gradients.as_mut(), phase.built.role.updates()) {
-                    gradients(key, tensor);
+                if phase.built.role.updates() {
+                    gradients.push((key.to_owned(), tensor));
                 }
                 continue;
             }
@@ -257,7 +256,6 @@ impl Trainer {
                 _ => recorded.insert(name, value),
             };
         }
-        Ok(())
     }
 
     /// The data loss of batches in evaluation mode: the mean over their examples.

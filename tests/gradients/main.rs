@@ -2,7 +2,7 @@
 //! every input on a second path, so that a rule that forgets what arrives, or replaces what is there, fails.
 //!
 //! Each row runs twice: in f64 on the references, against central differences, and on the adapter, each operation
-//! against its reference.
+//! against its reference. Whole models stand in `models`.
 
 mod attention;
 mod conv;
@@ -16,8 +16,10 @@ mod kinks;
 mod layout;
 mod loss;
 mod matmul;
+mod models;
 mod norm;
 mod pool;
+mod recurrent;
 mod reduce;
 mod resize;
 #[path = "../kernels/row.rs"]
@@ -30,7 +32,7 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use handmill::device::{Device, Select};
-use handmill::kernel::Backward;
+use handmill::kernel::{Backward, NO_RULE};
 use handmill::store::Weights;
 use handmill::{Dtype, Graph, HostTensor};
 use judge::{Gradient, gpu_row, reference_row};
@@ -49,6 +51,7 @@ fn rows() -> Vec<Gradient> {
         layout::rows,
         index::rows,
         resize::rows,
+        recurrent::rows,
         loss::rows,
     ];
     families.iter().flat_map(|f| f()).collect()
@@ -109,6 +112,13 @@ fn main() {
         // 2·c·q: the slope where q is.
         if found == [vec![4.0, -12.0, 30.0]] { Ok(()) } else { Err(format!("d_x is {found:?}").into()) }
     }));
+    trials.push(Trial::test("every_kernel_has_a_rule_or_a_reason", || {
+        let silent =
+            |k: &&handmill::Kernel| matches!(k.backward, Backward::None(why) if why.is_empty() || why == NO_RULE);
+        let silent: Vec<_> = handmill::kernels::all().filter(silent).map(|k| k.name).collect();
+        if silent.is_empty() { Ok(()) } else { Err(format!("neither rule nor reason: {}", silent.join(", ")).into()) }
+    }));
+    trials.extend(models::trials(device.as_ref(), missing && !required));
     trials.extend(kinks::trials());
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -16,6 +16,7 @@ mod norm;
 mod optimizer;
 mod pool;
 mod random;
+mod recurrent;
 mod reduce;
 mod resize;
 mod row;
@@ -45,6 +46,7 @@ fn rows() -> Vec<Row> {
         index::rows,
         resize::rows,
         random::rows,
+        recurrent::rows,
         loss::rows,
         optimizer::rows,
         seeded::rows,

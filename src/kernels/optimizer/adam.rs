@@ -2,10 +2,10 @@
 
 use kernels_ref::optimizer as reference;
 
-use super::near::Near;
 use super::update::{BASE, D_W, DECAY, Element, Given, HYPER, SCALE, Update, W, bounds, in_place, quads, shape, work};
 use crate::graph::Tensor;
 use crate::kernel::{Kernel, Port, Step, Variant};
+use crate::kernels::near::Near;
 
 const M: Port = Port::f32("m");
 const V: Port = Port::f32("v");

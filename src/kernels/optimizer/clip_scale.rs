@@ -1,10 +1,10 @@
 //! The norm of all gradients, and the factor that clips it. Shaders: shaders/optimizer/sum_of_squares.wgsl,
 //! clip_scale.wgsl
 
-use super::near::Near;
 use super::update::BLOCK;
 use crate::graph::Tensor;
 use crate::kernel::{Backward, Call, Grid, Kernel, Port, Ref, Scalars, Spec, Step, Variant, Work};
+use crate::kernels::near::Near;
 use crate::shape::Dims;
 
 /// Elements whose squares one workgroup adds up: 64 rounds of 64 lanes with a vector of four each.

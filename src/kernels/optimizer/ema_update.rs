@@ -1,8 +1,8 @@
 //! Running averages of weights. Shader: shaders/optimizer/ema_update.wgsl
 
-use super::near::Near;
 use crate::graph::Tensor;
 use crate::kernel::{Backward, Grid, Kernel, Port, Ref, Scalars, Step, Variant, Work};
+use crate::kernels::near::Near;
 use crate::shape::Dims;
 
 const EMA: usize = 0;

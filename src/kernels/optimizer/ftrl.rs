@@ -1,9 +1,9 @@
 //! FTRL-Proximal. Shader: shaders/optimizer/ftrl.wgsl
 
-use super::near::Near;
 use super::update::{BASE, D_W, DECAY, Element, Given, HYPER, SCALE, Update, W, bounds, in_place, quads, shape, work};
 use crate::graph::Tensor;
 use crate::kernel::{Kernel, Port, Step, Variant};
+use crate::kernels::near::Near;
 
 /// Follows the regularised leader.
 pub static FTRL: Kernel = Kernel {

@@ -9,7 +9,7 @@ pub mod adam;
 pub mod clip_scale;
 pub mod ema_update;
 pub mod ftrl;
-mod near;
+
 pub mod rmsprop;
 pub mod sgd;
 mod update;

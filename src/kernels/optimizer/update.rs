@@ -1,8 +1,8 @@
 //! What the updates share: ports, shapes, the gradient they see and the parts of their bounds. Snippet: lib/update
 
-use super::near::Near;
 use crate::graph::Tensor;
 use crate::kernel::{Backward, Call, Grid, Kernel, Port, Ref, Scalars, Spec, Work};
+use crate::kernels::near::Near;
 use crate::shape::Dims;
 
 /// Elements that share one weight decay: every tensor of an arena begins at a multiple of them.

@@ -63,6 +63,7 @@ pub static BART: Model = Model {
         own: &["prompt_ids", "max_new_tokens"],
         run: |context, inputs| answer_prompt(context, &GENERATION, inputs),
     }),
+    init: super::small_normal,
     trains: Some(Trains { output: "logits", target: "labels", losses: &["cross_entropy"] }),
     ..Model::BASE
 };

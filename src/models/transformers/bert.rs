@@ -77,6 +77,7 @@ pub static BERT_MASKED_LM: Model = Model {
     },
     build: build_masked_lm,
     check,
+    init: super::small_normal,
     trains: Some(Trains { output: "logits", target: "labels", losses: &["masked_lm", "cross_entropy"] }),
     ..Model::BASE
 };
@@ -104,6 +105,7 @@ pub static BERT_SEQUENCE_CLASSIFICATION: Model = Model {
     ignorable: positions_and_types,
     build: build_sequence_classification,
     check,
+    init: super::small_normal,
     trains: Some(Trains { output: "logits", target: "labels", losses: &["cross_entropy"] }),
     ..Model::BASE
 };

@@ -56,6 +56,7 @@ pub static LLAMA: Model = Model {
         own: &["prompt_ids", "max_new_tokens"],
         run: |context, inputs| continue_prompt(context, &CAUSAL, inputs),
     }),
+    init: super::small_normal,
     trains: Some(Trains { output: "logits", target: "labels", losses: &["causal_lm", "cross_entropy"] }),
     ..Model::BASE
 };

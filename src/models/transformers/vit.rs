@@ -37,6 +37,7 @@ pub static VIT: Model = Model {
     prefixes: &["vit"],
     ignorable: |key| key.starts_with("vit.pooler."),
     build,
+    init: super::small_normal,
     trains: Some(Trains { output: "logits", target: "labels", losses: &["cross_entropy"] }),
     ..Model::BASE
 };

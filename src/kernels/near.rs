@@ -7,7 +7,7 @@ use crate::check::Tol;
 
 /// A number, and the largest distance of a device's from it.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Near {
+pub(crate) struct Near {
     v: f64,
     e: f64,
     t: Tol,
@@ -42,6 +42,22 @@ impl Near {
     pub fn sqrt(self) -> Near {
         let (v, low, high) = (self.v.sqrt(), (self.v - self.e).max(0.0).sqrt(), (self.v + self.e).sqrt());
         self.rounded(v, (v - low).max(high - v), 1.0, 5.0)
+    }
+
+    /// The logistic function, as `lib/activation.wgsl` computes it.
+    pub fn sigmoid(self) -> Near {
+        let at = |x: f64| kernels_ref::elementwise::sigmoid(x);
+        // The slope falls with the distance from 0.
+        let near = (self.v.abs() - self.e).max(0.0);
+        let (v, e) = (at(self.v), self.e * at(near) * at(-near));
+        let far = self.v.abs() + self.e;
+        self.rounded(v, e, 5.0 + far, 7.0 + 2.0 * far)
+    }
+
+    /// The hyperbolic tangent, as `lib/activation.wgsl` computes it.
+    pub fn tanh(self) -> Near {
+        let near = (self.v.abs() - self.e).max(0.0).tanh();
+        self.rounded(self.v.tanh(), self.e * (1.0 - near * near), 8.0, 16.0)
     }
 
     /// The larger of two numbers.
@@ -127,6 +143,8 @@ mod tests {
             (a * b, |a, b| a * b),
             (a / b, |a, b| a / b),
             (a.sqrt(), |a, _| a.sqrt()),
+            (b.tanh(), |_, b| b.tanh()),
+            (b.sigmoid(), |_, b| 1.0 / (1.0 + (-b).exp())),
             (a.max(b), |a, b| a.max(b)),
             (b.shrunk(near(0.5, 0.0)), |_, b| b.signum() * (b.abs() - 0.5).max(0.0)),
         ] {
