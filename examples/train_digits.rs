@@ -41,7 +41,7 @@ struct Args {
     /// Examples of a batch
     #[arg(long)]
     batch_size: Option<u16>,
-    /// Learning rate
+    /// Learning rate; of a gan, that of both networks
     #[arg(long)]
     lr: Option<f64>,
     /// Of the first weights, the order of the digits, and all noise
