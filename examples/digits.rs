@@ -1,4 +1,5 @@
-//! A LeNet reads handwritten digits: 360 that it was not trained on, with the weights in `data/digits`.
+//! A LeNet reads handwritten digits: 360 that it was not trained on, with the weights in `data/digits`,
+//! which the example `train_digits` trained.
 //!
 //! `cargo run --release --example digits` writes `digits.png`.
 
@@ -73,8 +74,8 @@ fn run(args: &Args) -> Result<()> {
         let (within, worst) = (if found.ok() { "within" } else { "NOT within" }, 100.0 * found.ratio());
         print!("GPU and f64 reference: {difference:.1e} apart, every operation {within} its bound ({worst:.0} %); ");
     }
-    let torch = load_tensors(folder.join("expected.safetensors"))?["logits"].to_f64();
-    println!("{:.1e} from PyTorch's logits", apart(&got, &torch));
+    let recorded = load_tensors(folder.join("expected.safetensors"))?["logits"].to_f64();
+    println!("{:.1e} from the logits in data/digits, which the f64 reference gave", apart(&got, &recorded));
 
     let saved = picture(&held_out, &answers, &labels).save(&args.out);
     saved.map_err(|e| Error::file(&args.out, e.to_string()))?;

@@ -41,7 +41,7 @@ struct Args {
     /// Examples of a batch
     #[arg(long)]
     batch_size: Option<u16>,
-    /// Learning rate
+    /// Learning rate; of a gan, that of both networks
     #[arg(long)]
     lr: Option<f64>,
     /// Of the first weights, the order of the digits, and all noise
@@ -104,8 +104,12 @@ fn run(args: &Args) -> Result<()> {
     let (steps, batch, seed) = (run.trainer().done(), recipe.batch_size, run.trainer().task().settings.seed);
     let (seconds, on) = (start.elapsed().as_secs_f64(), engine.name());
     println!("{name}: {steps} steps of {batch} digits with seed {seed} in {seconds:.0} s on {on}");
-    if kind != Kind::Gan {
-        println!("held-out loss {:.4}", run.validate()?);
+    let last = |name: &str| run.curve().column(name).last().map_or(f32::NAN, |(_, loss)| *loss);
+    match kind {
+        Kind::Gan => {
+            println!("last losses {:.4} (discriminator) and {:.4} (generator)", last("d_loss"), last("g_loss"))
+        }
+        _ => println!("held-out loss {:.4}", run.validate()?),
     }
     if !matches!(kind, Kind::Gan | Kind::Ddpm) {
         let (name, x) = kind.input(&held_out);

@@ -57,6 +57,9 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
+/// Held-out digits that the bundled LeNet reads right: README.md and data/digits/README.md have the number too.
+const RIGHT: usize = 355;
+
 /// Tests that need no device.
 const GRAPHS: &[(&str, Test)] = &[
     ("parameters", parameters),
@@ -197,7 +200,8 @@ fn lockstep(case: &Case, device: Option<&Arc<Device>>) -> Outcome {
     Ok(())
 }
 
-/// The bundled LeNet on the held-out digits gives PyTorch's logits and predictions.
+/// The bundled LeNet on the held-out digits gives the recorded logits of the f64 reference, and as many right answers as
+/// the README says.
 fn digits(device: Option<&Arc<Device>>) -> Outcome {
     let engine = Engine::Gpu(device.ok_or("no adapter was found")?.clone());
     let folder = data("data/digits");
@@ -220,12 +224,9 @@ fn digits(device: Option<&Arc<Device>>) -> Outcome {
     let largest = want.to_f64().iter().fold(0.0, |a: f64, v| a.max(v.abs()));
     close("logits", got, want, 1e-4 * largest)?;
     let best = |row: &[f64]| (0..10).fold(0, |best, i| if row[i] > row[best] { i } else { best }) as f64;
-    let predictions: Vec<f64> = got.to_f64().chunks(10).map(best).collect();
-    if predictions == expected["predictions"].to_f64() {
-        Ok(())
-    } else {
-        Err("other predictions than PyTorch's".into())
-    }
+    let labels = digits["labels"].to_f64().into_iter().step_by(5);
+    let right = got.to_f64().chunks(10).map(best).zip(labels).filter(|(answer, label)| answer == label).count();
+    if right == RIGHT { Ok(()) } else { Err(format!("{right} digits are right, expected {RIGHT}").into()) }
 }
 
 fn graph(model: &str, config: &str, inputs: &[(&str, HostTensor)]) -> handmill::Result<Arc<FixedGraph>> {

@@ -89,3 +89,26 @@ impl Draw {
 pub fn add(batch: &mut Tensors, draws: &[Draw], seed: u64, number: u64) {
     batch.extend(draws.iter().map(|d| (d.name.clone(), d.tensor(seed, number))));
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+    use crate::kernel::Spec;
+    use crate::models;
+    use crate::train::settings::Settings;
+
+    #[test]
+    fn nothing_is_dropped_in_validation() {
+        let config =
+            r#"{"in_features": 2, "hidden_sizes": [3], "out_features": 1, "activation": "relu", "dropout": 0.5}"#;
+        let train = r#"{"loss": "mse", "optimizer": {"name": "sgd", "lr": 0.1}, "steps": 1}"#;
+        let settings = Settings::read(&Config::parse("train.json", train).unwrap(), "".as_ref()).unwrap();
+        let config = Config::parse("config.json", config).unwrap();
+        let task = Task { model: models::named("MLP").unwrap(), config, settings, keys: None };
+        let shapes = Shapes::from([("input".to_owned(), Spec::f32(&[4, 2]))]);
+        let found = draws(&task, Role::Step, &shapes);
+        assert_eq!(found, [Draw { name: "dropout.0".into(), shape: vec![4, 3], from: From::Ones(0.5) }]);
+        assert_eq!(draws(&task, Role::Validation, &shapes), []);
+    }
+}
