@@ -32,8 +32,8 @@ pub struct Draw {
     from: From,
 }
 
-/// What batches of `shapes` lack of what the model and its loss take.
-pub fn draws(task: &Task, shapes: &Shapes) -> Vec<Draw> {
+/// What batches of `shapes` lack of what the model and its loss take, in `training` or in evaluation mode.
+pub fn draws(task: &Task, shapes: &Shapes, training: bool) -> Vec<Draw> {
     let config = &task.config;
     let input = shapes.get("input").map(|s| s.shape.clone()).unwrap_or_default();
     let rows = input.first().copied().unwrap_or(1);
@@ -54,7 +54,7 @@ pub fn draws(task: &Task, shapes: &Shapes) -> Vec<Draw> {
             Some("masking") => all.push(("mask".into(), input, From::Ones(1.0 - HIDDEN))),
             _ => all.push(("noise".into(), input, From::Normal)),
         },
-        (_, "MLP") => {
+        (_, "MLP") if training => {
             let dropout = config.f64("dropout", 0.0);
             let sizes = if dropout > 0.0 { config.list("hidden_sizes", &[]) } else { vec![] };
             for (i, size) in sizes.into_iter().enumerate() {

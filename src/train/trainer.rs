@@ -196,6 +196,7 @@ impl Trainer {
             let optimizer = self.phases.iter().find_map(|p| p.optimizer.as_ref());
             recorded.insert("lr".into(), optimizer.and_then(Optimizer::lr).unwrap_or(1.0) * factor);
         }
+        self.executor.round();
         self.step = t;
         Ok(recorded)
     }
@@ -380,7 +381,8 @@ fn schedule(task: &Task) -> Result<Schedule> {
     let Some(config) = task.settings.schedule() else { return Ok(Schedule::Constant) };
     let optimizer = task.optimizer(Role::Step)?;
     let Some(lr) = optimizer.lr() else {
-        return Err(Error::config("train.json: schedule", "the optimizer has no learning rate that could change"));
+        let message = "the optimizer has no learning rate that could change";
+        return Err(Error::config(task.settings.place_of("schedule"), message));
     };
     let schedule = Schedule::read(&config, lr);
     config.finish()?;
