@@ -207,6 +207,11 @@ impl Settings {
         }
     }
 
+    /// What messages about `key` begin with.
+    pub fn place_of(&self, key: &str) -> String {
+        format!("{}: {key}", self.place)
+    }
+
     /// The same settings with another seed.
     #[must_use]
     pub fn with_seed(self, seed: u64) -> Settings {
