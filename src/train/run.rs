@@ -113,6 +113,10 @@ impl<'a> Run<'a> {
     ) -> Result<Run<'a>> {
         let replay = data.is_replay();
         data.expect(task.settings.steps as u64 * task.settings.accumulate as u64)?;
+        if task.settings.loss == "gan" && data.validation.is_some() {
+            let message = "gan is not judged by examples for validation; train without them";
+            return Err(Error::config(task.settings.place_of("loss"), message));
+        }
         if task.settings.early_stopping.is_some() && data.validation.is_none() {
             let message = "needs validation data: tensors validation.* beside those of the steps";
             return Err(Error::config(task.settings.place_of("early_stopping"), message));

@@ -93,6 +93,15 @@ pub fn state_name(role: Role, state: &str, index: usize) -> String {
     }
 }
 
+/// The name of the moving average of arena `index`.
+pub fn ema_name(role: Role, index: usize) -> String {
+    match role {
+        Role::Discriminator => format!("ema.discriminator.{index}"),
+        Role::Generator => format!("ema.generator.{index}"),
+        _ => format!("ema.{index}"),
+    }
+}
+
 impl Task {
     /// The optimizer of the weights that `role` updates.
     ///
@@ -312,7 +321,7 @@ impl<'g> Building<'g, '_> {
             inputs.extend([Some(d), Some(hyper), decay, scale]);
             let updated = g.dispatch(optimizer.kernel(), &inputs, &[])[0];
             if let Some(ema) = ema {
-                g.state(&format!("ema.{i}"), Dtype::F32, &w.shape()).ema_update(updated, ema);
+                g.state(&ema_name(self.role, i), Dtype::F32, &w.shape()).ema_update(updated, ema);
             }
         }
         Ok(norm)

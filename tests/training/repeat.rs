@@ -116,7 +116,7 @@ pub const SETUPS: &[Setup] = &[
         name: "gan",
         config: "dcgan",
         train: r#""loss": "gan", "optimizers": {"discriminator": {"name": "adam", "lr": 0.004},
-            "generator": {"name": "rmsprop", "lr": 0.01}}"#,
+            "generator": {"name": "rmsprop", "lr": 0.01}}, "ema": {"decay": 0.9}"#,
         data: r#""names": {"input": "input"}, "normalize": {"scale": 0.008, "shift": -1}"#,
     },
     Setup {
