@@ -113,7 +113,7 @@ const WRONG: &[Wrong] = &[
         "batches/examples",
         |f| batches(f, |t| drop(t.insert("target".into(), HostTensor::i32(&[6, 11], vec![0; 66])))),
         REFERENCE,
-        "src/train/objective.rs:N: target: is (11), expected (12) for output",
+        "src/train/objective.rs:N: target: is (11,), expected (12,) for output",
     ),
     (
         "batches/steps_differ",
@@ -213,6 +213,15 @@ const WRONG: &[Wrong] = &[
         |f| settings(f, "\"steps\"", "\"early_stopping\": {\"patience\": 2}, \"steps\""),
         REFERENCE,
         "model/train.json: early_stopping: needs validation data: tensors validation.* beside those of the steps",
+    ),
+    (
+        "settings/gan_with_validation",
+        |f| {
+            f.fixture("training/dcgan");
+            batches(f, |t| drop(t.insert("validation.input".into(), HostTensor::f32(&[1, 1, 8, 8], vec![0.0; 64]))));
+        },
+        REFERENCE,
+        "model/train.json: loss: gan is not judged by examples for validation; train without them",
     ),
     (
         "settings/bptt_without_state",
