@@ -164,6 +164,16 @@ impl Executor {
         }
     }
 
+    /// Rounds the updated weights and the states to f32, as a device holds them and a file of them does: so a training
+    /// that goes on from a file goes on with the same numbers.
+    pub fn round(&self) {
+        if let Executor::Reference(_, states) = self {
+            let mut states = states.lock().unwrap_or_else(|e| e.into_inner());
+            let States { states, weights } = &mut *states;
+            states.values_mut().chain(weights.values_mut()).flatten().for_each(|v| *v = f64::from(*v as f32));
+        }
+    }
+
     /// Makes every state zero again.
     pub fn clear_states(&self) -> Result<()> {
         match self {

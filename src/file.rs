@@ -162,6 +162,16 @@ fn write_renamed(
     fs::rename(temporary, target)
 }
 
+/// Fails unless files can be made in `folder`.
+///
+/// # Errors
+/// [`Error::File`] with what the system says
+pub(crate) fn expect_writable(folder: &Path) -> Result<()> {
+    let (name, file) = create_new(folder, folder, "probe")?;
+    drop(file);
+    fs::remove_file(&name).map_err(|e| Error::file(folder, format!("cannot be written: {e}")))
+}
+
 /// Creates a temporary file that did not exist. A second one under the same name can only be this
 /// process's own other thread, or left over from an earlier process of the same id.
 fn create_new(path: &Path, folder: &Path, stem: &str) -> Result<(PathBuf, File)> {

@@ -332,6 +332,17 @@ impl Data {
         }
     }
 
+    /// Fails unless there are `n` batches.
+    ///
+    /// # Errors
+    /// [`Error::File`] if a file of batches has not so many
+    pub fn expect(&self, n: u64) -> Result<()> {
+        match &self.feed {
+            Feed::Steps(batches) => batches.expect(n),
+            _ => Ok(()),
+        }
+    }
+
     /// True if batches come as such from a file, which says all about them.
     pub fn is_replay(&self) -> bool {
         matches!(self.feed, Feed::Steps(_))

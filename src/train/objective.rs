@@ -58,6 +58,8 @@ pub fn objective<'g>(
         return noise_prediction(g, model, config, args, shapes);
     }
     (model.build)(g, config, &Inputs::shapes(shapes.clone()));
+    // The loss belongs to no layer.
+    g.root();
     let batch = Batch { g, shapes };
     match name {
         "vae" => vae(args, &batch),
@@ -201,6 +203,7 @@ fn noise_prediction<'g>(g: &'g Graph, model: &Model, config: &Config, args: &Con
     let mut inputs = shapes.clone();
     inputs.insert("sample".into(), Spec::f32(&x.shape()));
     (model.build)(g, config, &Inputs::shapes(inputs));
+    g.root();
     let labels = vec![Labels { name: "timestep".into(), classes: steps, ignore: None }];
     Objective { labels, ..Objective::of(losses::mse(batch.result("sample", ""), noise)) }
 }

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::engine::{Engine, Tensors};
 use crate::error::{Error, Result};
-use crate::file::write_atomic;
-use crate::tensor::HostTensor;
+use crate::file::{expect_writable, write_atomic};
+use crate::tensor::{Data as Values, HostTensor};
 use crate::weights::{Checkpoint, save_tensors};
 
 use super::checkpoint::{Checkpoints, Identity, Meta, resume};
@@ -22,6 +22,10 @@ use super::trainer::{How, Trainer, shapes_of};
 
 /// Examples of a batch of validation.
 const JUDGED: usize = 256;
+
+/// What helps where numbers grow beyond f32.
+const HINT: &str =
+    "a smaller lr or clip_grad_norm may keep it finite, and --watch-nan names the operation that wrote it first";
 
 /// Everything about a run but the model and its settings.
 pub struct Options<'a> {
@@ -83,6 +87,18 @@ fn taken(task: &Task, mut batch: Tensors, replay: bool) -> Tensors {
     batch
 }
 
+/// Makes the folder `out` and fails unless the results of a run can be written there: after the last step is too late
+/// to find out.
+fn expect_results(out: &Path) -> Result<()> {
+    std::fs::create_dir_all(out).map_err(|e| Error::file(out, format!("cannot be made: {e}")))?;
+    for name in ["model.safetensors", "model_ema.safetensors", "losses.safetensors", "loss.csv", "loss.svg"] {
+        if out.join(name).is_dir() {
+            return Err(Error::file(out.join(name), "is a folder, not a file"));
+        }
+    }
+    expect_writable(out)
+}
+
 impl<'a> Run<'a> {
     /// Prepares the run of `task` over `data`, from the weights of `checkpoint` or drawn ones.
     ///
@@ -96,6 +112,15 @@ impl<'a> Run<'a> {
         options: Options<'a>,
     ) -> Result<Run<'a>> {
         let replay = data.is_replay();
+        data.expect(task.settings.steps as u64 * task.settings.accumulate as u64)?;
+        if task.settings.loss == "gan" && data.validation.is_some() {
+            let message = "gan is not judged by examples for validation; train without them";
+            return Err(Error::config(task.settings.place_of("loss"), message));
+        }
+        if task.settings.early_stopping.is_some() && data.validation.is_none() {
+            let message = "needs validation data: tensors validation.* beside those of the steps";
+            return Err(Error::config(task.settings.place_of("early_stopping"), message));
+        }
         let first = taken(&task, data.batch(0)?, replay);
         let mut shapes: Shapes = shapes_of(&first);
         let draws = draws(&task, Role::Step, &shapes);
@@ -106,7 +131,6 @@ impl<'a> Run<'a> {
             Some(checkpoint) => Start::from(checkpoint, &task, &shapes)?,
             None => Start::drawn(&task, &shapes)?,
         };
-        std::fs::create_dir_all(&options.out).map_err(|e| Error::file(&options.out, format!("cannot be made: {e}")))?;
         let identity = Identity {
             seed: task.settings.seed,
             train: task.settings.fingerprint().to_owned(),
@@ -127,10 +151,11 @@ impl<'a> Run<'a> {
             best: None,
             stopped: false,
         };
-        run.say_notices();
         if let Some(path) = run.options.resume.clone() {
             run.resume(&path)?;
         }
+        expect_results(&run.options.out)?;
+        run.say_notices();
         Ok(run)
     }
 
@@ -176,6 +201,10 @@ impl<'a> Run<'a> {
     fn resume(&mut self, path: &Path) -> Result<()> {
         let found = resume(path)?;
         found.meta.identity.check(&found.path, &self.identity)?;
+        let (done, steps) = (found.meta.step, self.trainer.task().settings.steps as u64);
+        if done > steps {
+            return Err(Error::file(&found.path, format!("has {done} steps behind it, train.json asks for {steps}")));
+        }
         found.notices.iter().chain(&found.meta.notices(&self.adapter)).for_each(|n| self.say(n));
         let named = |prefix: &str| -> Tensors {
             let own = |(name, t): (&String, &HostTensor)| Some((name.strip_prefix(prefix)?.to_owned(), t.clone()));
@@ -226,7 +255,13 @@ impl<'a> Run<'a> {
         let mut progress = self.options.verbose.then(|| Progress::new(self.trainer.done(), steps, log_every));
         let mut saved = None;
         while self.trainer.done() < steps && !self.stopped {
-            let recorded = self.step()?;
+            let recorded = self.step().inspect_err(|e| {
+                progress.iter().for_each(Progress::finish);
+                // How the loss went until then is what the user looks at next; the error says the rest.
+                if matches!(e, Error::NotFinite(_)) {
+                    let _ = self.write_curve();
+                }
+            })?;
             let done = self.trainer.done();
             if let Some(progress) = &mut progress {
                 let values: Vec<_> = recorded.iter().map(|(n, v)| (n.as_str(), *v)).collect();
@@ -268,19 +303,46 @@ impl<'a> Run<'a> {
         };
         let mut values: Vec<(String, f32)> = recorded.into_iter().map(|(n, v)| (n, v as f32)).collect();
         values.sort_by_key(|(name, _)| (name != "loss" && name != "d_loss", name != "g_loss"));
+        self.record(step, &values)?;
         let settings = &self.trainer.task().settings;
         let (every, stopping) = (settings.validate_every as u64, settings.early_stopping);
         if self.data.validation.is_some() && (step + 1).is_multiple_of(every) {
             let loss = self.validate()?;
             values.push(("validation".into(), loss as f32));
+            self.record(step, &values[values.len() - 1..])?;
             if let Some(stopping) = stopping {
                 self.judge(step, loss, stopping)?;
             }
         }
-        for (name, value) in &values {
+        Ok(values)
+    }
+
+    /// Adds the values of a step to the curve; an error if one is not finite, as no step after it can be of use.
+    fn record(&mut self, step: u64, values: &[(String, f32)]) -> Result<()> {
+        for (name, value) in values {
             self.curve.push(step as u32, name, *value);
         }
-        Ok(values)
+        match values.iter().find(|(_, v)| !v.is_finite()) {
+            Some((name, v)) => {
+                Err(Error::NotFinite(format!("step {step}: {name} is {v}, not a finite number; {HINT}")))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Refuses to save weights or states that the last update made useless.
+    fn expect_finite(&self, what: &str, tensors: &Tensors) -> Result<()> {
+        let step = self.trainer.done().saturating_sub(1);
+        for (name, tensor) in tensors {
+            if let Values::F32(values) = tensor.data()
+                && let Some(at) = values.iter().position(|v| !v.is_finite())
+            {
+                let value = values[at];
+                let message = format!("step {step}: the update made element {at} of the {what} {name} {value}; {HINT}");
+                return Err(Error::NotFinite(message));
+            }
+        }
+        Ok(())
     }
 
     /// The data loss of the validation examples, with the weights as they are.
@@ -329,8 +391,11 @@ impl<'a> Run<'a> {
         let prefixed = |prefix: &str, all: Tensors| -> Tensors {
             all.into_iter().map(|(name, t)| (format!("{prefix}{name}"), t)).collect()
         };
-        tensors.extend(prefixed("weights.", self.trainer.weights()?));
-        tensors.extend(prefixed("states.", self.trainer.state()?));
+        let (weights, states) = (self.trainer.weights()?, self.trainer.state()?);
+        self.expect_finite("weight", &weights)?;
+        self.expect_finite("state", &states)?;
+        tensors.extend(prefixed("weights.", weights));
+        tensors.extend(prefixed("states.", states));
         if let Some(best) = &self.best {
             tensors.extend(prefixed("best.", best.weights.clone()));
             meta.numbers.insert("best.loss".into(), best.loss);
@@ -366,7 +431,9 @@ impl<'a> Run<'a> {
         let file = |weights: &Tensors| -> Result<Vec<(String, HostTensor)>> {
             Ok(self.start.file(weights, &counts)?.into_iter().collect())
         };
-        save_tensors(self.options.out.join("model.safetensors"), &file(&self.result()?)?, true)?;
+        let result = self.result()?;
+        self.expect_finite("weight", &result)?;
+        save_tensors(self.options.out.join("model.safetensors"), &file(&result)?, true)?;
         if let Some(average) = self.trainer.averaged()? {
             save_tensors(self.options.out.join("model_ema.safetensors"), &file(&average)?, true)?;
         }

@@ -199,12 +199,20 @@ impl Settings {
 
     /// What a key asks of another.
     fn consistent(&self, config: &Config) {
+        config.require(self.accumulate == 1 || self.loss != "gan", "accumulate", || {
+            "goes not together with the loss gan, whose networks take turns".into()
+        });
         let Some(data) = &self.data else { return };
         for key in ["early_stopping", "validate_every"] {
             config.require(!config.has(key) || data.validates(), key, || {
                 "needs validation data, which data.validation names".into()
             });
         }
+    }
+
+    /// What messages about `key` begin with.
+    pub fn place_of(&self, key: &str) -> String {
+        format!("{}: {key}", self.place)
     }
 
     /// The same settings with another seed.
@@ -415,6 +423,10 @@ mod tests {
             (
                 r#"{"loss": "gan", "optimizers": {"generator": {}}}"#,
                 "train.json: optimizers: discriminator: is missing, expected an object".into(),
+            ),
+            (
+                r#"{"loss": "gan", "optimizers": {"discriminator": {}, "generator": {}}, "steps": 1, "accumulate": 2}"#,
+                "train.json: accumulate: goes not together with the loss gan, whose networks take turns".into(),
             ),
             (
                 r#"{"loss": "vae", "loss_args": {"bata": 1}}"#,

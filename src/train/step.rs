@@ -93,6 +93,15 @@ pub fn state_name(role: Role, state: &str, index: usize) -> String {
     }
 }
 
+/// The name of the moving average of arena `index`.
+pub fn ema_name(role: Role, index: usize) -> String {
+    match role {
+        Role::Discriminator => format!("ema.discriminator.{index}"),
+        Role::Generator => format!("ema.generator.{index}"),
+        _ => format!("ema.{index}"),
+    }
+}
+
 impl Task {
     /// The optimizer of the weights that `role` updates.
     ///
@@ -118,11 +127,25 @@ impl Task {
         own && !is_buffer(key)
     }
 
+    /// Fails unless the model can be trained with the loss of the settings.
+    fn expect_loss(&self) -> Result<()> {
+        let (name, loss) = (self.model.name, self.settings.loss);
+        let fault = |message| Err(Error::config(self.settings.place_of("loss"), message));
+        match self.model.trains {
+            None => fault(format!("{name} has no loss that it is trained with")),
+            Some(trains) if !trains.losses.contains(&loss) => {
+                fault(format!("{name} is not trained with {loss}; it takes {}", trains.losses.join(", ")))
+            }
+            Some(_) => Ok(()),
+        }
+    }
+
     /// The graph that does what `role` says to a batch of `shapes`.
     ///
     /// # Errors
     /// Whatever is wrong with the configuration, the settings or the shapes
     pub fn graph(&self, role: Role, shapes: &Shapes) -> Result<StepGraph> {
+        self.expect_loss()?;
         let g = models::graph_for(self.model, self.keys.clone());
         g.set_training(role != Role::Validation);
         let args = self.settings.loss_args();
@@ -301,7 +324,7 @@ impl<'g> Building<'g, '_> {
             inputs.extend([Some(d), Some(hyper), decay, scale]);
             let updated = g.dispatch(optimizer.kernel(), &inputs, &[])[0];
             if let Some(ema) = ema {
-                g.state(&format!("ema.{i}"), Dtype::F32, &w.shape()).ema_update(updated, ema);
+                g.state(&ema_name(self.role, i), Dtype::F32, &w.shape()).ema_update(updated, ema);
             }
         }
         Ok(norm)

@@ -16,7 +16,7 @@ use crate::tensor::{Data, Dtype, HostTensor};
 use super::objective::{Labels, Shapes};
 use super::optimizer::Optimizer;
 use super::schedule::Schedule;
-use super::step::{Role, StepGraph, Task, state_name};
+use super::step::{Role, StepGraph, Task, ema_name, state_name};
 
 /// How a step is planned and watched.
 #[derive(Debug, Clone, Default)]
@@ -109,7 +109,7 @@ impl Trainer {
                 }
                 if self.task.settings.ema.is_some() {
                     let all = begin("ema")?;
-                    self.executor.set_state(&format!("ema.{i}"), &HostTensor::f32(&[all.len()], all))?;
+                    self.executor.set_state(&ema_name(phase.built.role, i), &HostTensor::f32(&[all.len()], all))?;
                 }
             }
         }
@@ -218,6 +218,7 @@ impl Trainer {
             let optimizer = self.phases.iter().find_map(|p| p.optimizer.as_ref());
             recorded.insert("lr".into(), optimizer.and_then(Optimizer::lr).unwrap_or(1.0) * factor);
         }
+        self.executor.round();
         self.step = t;
         Ok((recorded, all))
     }
@@ -336,7 +337,7 @@ impl Trainer {
         let mut all = self.weights()?;
         for phase in self.phases.iter().filter(|p| p.built.role.updates()) {
             for (i, arena) in phase.built.arenas.iter().enumerate() {
-                let flat = self.executor.state(&format!("ema.{i}"), &Spec::f32(&[arena_len(arena)]))?;
+                let flat = self.executor.state(&ema_name(phase.built.role, i), &Spec::f32(&[arena_len(arena)]))?;
                 for (key, spec, first) in arena {
                     let values = flat.as_f32()?[*first..first + spec.len()].to_vec();
                     all.insert(key.clone(), HostTensor::f32(&spec.shape, values));
@@ -401,7 +402,8 @@ fn schedule(task: &Task) -> Result<Schedule> {
     let Some(config) = task.settings.schedule() else { return Ok(Schedule::Constant) };
     let optimizer = task.optimizer(Role::Step)?;
     let Some(lr) = optimizer.lr() else {
-        return Err(Error::config("train.json: schedule", "the optimizer has no learning rate that could change"));
+        let message = "the optimizer has no learning rate that could change";
+        return Err(Error::config(task.settings.place_of("schedule"), message));
     };
     let schedule = Schedule::read(&config, lr);
     config.finish()?;

@@ -7,8 +7,10 @@ mod examples;
 mod kernel;
 mod refused;
 mod run;
+mod train;
 mod verify;
 
+use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -57,6 +59,7 @@ fn main() {
         }
     }
     trials.extend(refused::trials(found || required));
+    trials.extend(train::trials(found || required));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
@@ -147,6 +150,26 @@ impl Folder {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         fs::write(path, bytes).unwrap();
         self
+    }
+
+    fn read(&self, name: &str) -> Vec<u8> {
+        fs::read(self.at(name)).unwrap_or_else(|e| panic!("{name}: {e}"))
+    }
+
+    /// Every file below `name` by its path there, but for temporary ones.
+    fn tree(&self, name: &str) -> BTreeMap<String, Vec<u8>> {
+        let mut files = BTreeMap::new();
+        for entry in fs::read_dir(self.at(name)).unwrap() {
+            let entry = entry.unwrap();
+            let own = entry.file_name().into_string().unwrap();
+            if entry.path().is_dir() {
+                let below = self.tree(&format!("{name}/{own}"));
+                files.extend(below.into_iter().map(|(path, bytes)| (format!("{own}/{path}"), bytes)));
+            } else if !own.starts_with('.') {
+                files.insert(own, fs::read(entry.path()).unwrap());
+            }
+        }
+        files
     }
 
     fn load(&self, name: &str) -> Tensors {

@@ -1,5 +1,9 @@
 //! Every training run made with PyTorch (`tests/data/training`), on the adapter and on the reference: gradients of the
-//! first step by name, losses, and trained weights, each within the tolerance of its `meta.json`.
+//! first step by name, losses, and trained weights, each within the tolerance of its `meta.json`. Runs that repeat, and
+//! long ones.
+
+mod repeat;
+mod steady;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,31 +16,42 @@ use handmill::models::Loaded;
 use handmill::train::data::{Batches, Data};
 use handmill::train::run::{Ending, Options, Run};
 use handmill::train::settings::Settings;
+use handmill::train::start::Start;
 use handmill::train::step::Task;
-use handmill::train::trainer::How;
-use handmill::weights::load_tensors;
+use handmill::train::trainer::{How, Trainer, shapes_of};
+use handmill::weights::{Checkpoint, load_tensors};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 fn text(e: impl std::fmt::Display) -> Failed {
     e.to_string().into()
 }
 
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/training")
+}
+
 fn cases() -> Vec<PathBuf> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/training");
-    let mut all: Vec<_> = std::fs::read_dir(&root).expect("fixtures").map(|e| e.expect("an entry").path()).collect();
+    let mut all: Vec<_> =
+        std::fs::read_dir(fixtures()).expect("fixtures").map(|e| e.expect("an entry").path()).collect();
     all.retain(|p| p.is_dir());
     all.sort();
     all
 }
 
-/// Runs the case and returns the gradients of steps 0 and 1, what was recorded, and the trained weights.
-fn trained(case: &Path, engine: &Engine, out: &Path) -> Result<[Tensors; 3], Failed> {
+/// What the case trains, on what, and from which weights.
+fn opened(case: &Path) -> Result<(Task, Data, Checkpoint), Failed> {
     let loaded = Loaded::open(case).map_err(text)?;
     let settings = Settings::open(case.join("train.json")).map_err(text)?;
     let data = Data::of(Batches::open(&case.join("batches.safetensors")).map_err(text)?);
     let checkpoint = loaded.folder.checkpoint().map_err(text)?;
     let keys = Some(checkpoint.tensors().iter().map(|t| t.name.clone()).collect());
     let task = Task { model: loaded.model, config: loaded.folder.config(), settings, keys };
+    Ok((task, data, checkpoint))
+}
+
+/// Runs the case and returns the gradients of the first step, what was recorded, and the trained weights.
+fn trained(case: &Path, engine: &Engine, out: &Path) -> Result<[Tensors; 3], Failed> {
+    let (task, data, checkpoint) = opened(case)?;
     let options = Options {
         how: How::default(),
         out: out.to_owned(),
@@ -84,6 +99,19 @@ fn compare(
     Ok(())
 }
 
+/// The gradients of the second step, whose hidden state is what the first left.
+fn second_step(case: &Path, engine: &Engine, tolerance: &Value, problems: &mut Vec<String>) -> Result<(), Failed> {
+    let (task, mut data, checkpoint) = opened(case)?;
+    let (first, second) = (data.batch(0).map_err(text)?, data.batch(1).map_err(text)?);
+    let shapes = shapes_of(&first);
+    let weights = Start::from(&checkpoint, &task, &shapes).map_err(text)?.weights;
+    let mut trainer = Trainer::new(task, weights, engine, How::default(), &shapes).map_err(text)?;
+    trainer.step(&[first]).map_err(text)?;
+    let mut gradients = Tensors::new();
+    trainer.step_for(&[second], |key, d| drop(gradients.insert(key.to_owned(), d))).map_err(text)?;
+    compare(case, "grads_step1", &gradients, tolerance, problems)
+}
+
 fn check(case: &Path, engine: &Engine) -> Result<(), Failed> {
     let out = tempfile::tempdir().map_err(text)?;
     let [gradients, losses, weights] = trained(case, engine, out.path())?;
@@ -94,25 +122,40 @@ fn check(case: &Path, engine: &Engine) -> Result<(), Failed> {
     compare(case, "grads", &gradients, tolerance, &mut problems)?;
     compare(case, "losses", &losses, tolerance, &mut problems)?;
     compare(case, "trained", &weights, tolerance, &mut problems)?;
+    if case.join("grads_step1.safetensors").exists() {
+        second_step(case, engine, tolerance, &mut problems)?;
+    }
     if problems.is_empty() { Ok(()) } else { Err(problems.join("\n").into()) }
+}
+
+/// A trial that needs an adapter: ignored without one, unless it is `required`.
+fn on_adapter(
+    device: &Option<Arc<Device>>,
+    required: bool,
+    name: String,
+    test: impl FnOnce(&Arc<Device>) -> Result<(), Failed> + Send + 'static,
+) -> Trial {
+    let (missing, device) = (device.is_none(), device.clone());
+    let trial = Trial::test(name, move || test(&device.ok_or("no adapter was found")?));
+    trial.with_ignored_flag(missing && !required)
 }
 
 fn main() {
     let arguments = Arguments { test_threads: Some(1), ..Arguments::from_args() };
     let device = Device::open(&Select::Auto).inspect_err(|e| eprintln!("{e}: GPU rows are ignored")).ok();
     let required = std::env::var_os("HANDMILL_REQUIRE_GPU").is_some_and(|v| v == "1");
-    let missing = device.is_none();
     let mut trials = vec![];
     for case in cases() {
         let name = case.file_name().map(|n| n.to_string_lossy().into_owned()).unwrap_or_default();
         let path = case.clone();
         trials.push(Trial::test(format!("{name}/reference"), move || check(&path, &Engine::Reference)));
-        let device: Option<Arc<Device>> = device.clone();
-        let gpu = Trial::test(name, move || match &device {
-            Some(device) => check(&case, &Engine::Gpu(device.clone())),
-            None => Err("no adapter was found".into()),
-        });
-        trials.push(gpu.with_ignored_flag(missing && !required));
+        trials.push(on_adapter(&device, required, name, move |device| check(&case, &Engine::Gpu(device.clone()))));
     }
+    for setup in repeat::SETUPS {
+        let name = format!("repeat/{}", setup.name);
+        trials.push(Trial::test(format!("{name}/reference"), || repeat::check(setup, &Engine::Reference)));
+        trials.push(on_adapter(&device, required, name, |device| repeat::check(setup, &Engine::Gpu(device.clone()))));
+    }
+    trials.push(on_adapter(&device, required, "steady".into(), steady::check));
     libtest_mimic::run(&arguments, trials).exit();
 }

@@ -13,7 +13,7 @@ use handmill::train::settings::Settings;
 use handmill::train::step::Task;
 use handmill::train::trainer::How;
 
-use crate::target::ModelArgs;
+use crate::target::{ModelArgs, WeightDtype, check_output};
 use crate::{Outcome, notice};
 
 /// Arguments of `handmill train`.
@@ -54,6 +54,13 @@ pub fn train(args: &Args) -> Result<Outcome> {
     };
     if args.out.canonicalize().is_ok_and(|out| args.model.model.canonicalize().is_ok_and(|model| out == model)) {
         return Err(Error::file(&args.out, "is the model's own folder; write the results to another one"));
+    }
+    if args.model.dtype == WeightDtype::F16 {
+        return Err(Error::config("--dtype", "f16 is for running a model; training keeps its weights in f32"));
+    }
+    if let Some(path) = &args.gradients {
+        let inputs: Vec<_> = [&args.train].into_iter().chain(&args.batches).cloned().collect();
+        check_output(path, &inputs)?;
     }
     let data = match (&args.batches, &settings.data) {
         (Some(path), _) => Data::of(Batches::open(path)?),

@@ -53,6 +53,17 @@ impl Batches {
         self.steps.examples()
     }
 
+    /// Fails unless there are `n` batches.
+    ///
+    /// # Errors
+    /// [`Error::File`] if there are fewer
+    pub fn expect(&self, n: u64) -> Result<()> {
+        if self.steps() as u64 >= n {
+            return Ok(());
+        }
+        Err(Error::file(&self.path, format!("has {} batches, the steps of train.json need {n}", self.steps())))
+    }
+
     /// Batch `number`, without the axis of steps.
     ///
     /// # Errors
