@@ -17,8 +17,10 @@ use crate::{Folder, Ran, data};
 /// Runs made with PyTorch: each has something that the others have not.
 const CASES: &[&str] = &["dcgan", "early_stopping", "char_lm_lstm_tbptt", "conv_batchnorm"];
 
+type Check = fn(&Folder, &str);
+
 /// What is tried on the adapter and on the reference.
-const ROWS: &[(&str, fn(&Folder, &str))] = &[
+const ROWS: &[(&str, Check)] = &[
     ("two_runs_are_one", two_runs_are_one),
     ("killed", killed),
     ("interrupted", interrupted),
