@@ -40,24 +40,24 @@ pub struct Args {
     /// What learns
     #[arg(long, value_enum, default_value = "gru")]
     pub model: Kind,
-    /// Updates of the weights
-    #[arg(long, default_value_t = 5000)]
-    pub steps: u64,
+    /// Updates of the weights; 5000, or 1000 of a GPT
+    #[arg(long)]
+    pub steps: Option<u64>,
     /// Streams, or windows, of a step
     #[arg(long, default_value_t = 16)]
     pub batch_size: usize,
     /// Characters of a stream, or a window, in a step; 16, or 32 of a GPT
     #[arg(long)]
     pub time: Option<usize>,
-    /// Size of the state, or width of a GPT, a multiple of 4
+    /// Size of the state; width of a GPT, a multiple of 4
     #[arg(long, default_value_t = 64)]
     pub hidden_size: usize,
     /// Layers; 1, or 2 of a GPT
     #[arg(long)]
     pub layers: Option<usize>,
-    /// The learning rate at its highest
-    #[arg(long, default_value_t = 0.01)]
-    pub lr: f64,
+    /// The learning rate at its highest; 0.01, or 0.003 of a GPT
+    #[arg(long)]
+    pub lr: Option<f64>,
     /// Seed of weights, lines and samples
     #[arg(long, default_value_t = 0)]
     pub seed: u64,
@@ -141,10 +141,10 @@ pub fn run(args: &Args) -> Result<usize> {
     let (mut began, mut spent) = (Instant::now(), Duration::ZERO);
     run.finish_with(|trainer, recorded| {
         spent += began.elapsed();
-        if trainer.done().is_multiple_of(args.every) || trainer.done() == args.steps {
+        if trainer.done().is_multiple_of(args.every) || trainer.done() == args.steps() {
             let values: String = recorded.iter().map(|(name, value)| format!("  {name} {value:.4}")).collect();
             let rate = trainer.done() as f64 / spent.as_secs_f64();
-            println!("step {}/{}{values}  {rate:.1} steps/s", trainer.done(), args.steps);
+            println!("step {}/{}{values}  {rate:.1} steps/s", trainer.done(), args.steps());
             let sampling = Sampling { temperature: args.temperature, seed: trainer.done(), ..Sampling::default() };
             let written = writer.write(&writer.begin(), SAMPLE, sampling, None)?;
             println!("    {}", written.trim().replace('\n', "\n    "));
@@ -207,12 +207,21 @@ impl<'c> Writer<'c> {
 }
 
 impl Args {
+    /// A value that was not given: one for recurrent models, one for a GPT.
+    fn or<T>(&self, given: Option<T>, recurrent: T, gpt: T) -> T {
+        given.unwrap_or(if self.model == Kind::Gpt { gpt } else { recurrent })
+    }
+
+    fn steps(&self) -> u64 {
+        self.or(self.steps, 5000, 1000)
+    }
+
     fn time(&self) -> usize {
-        self.time.unwrap_or(if self.model == Kind::Gpt { 32 } else { 16 })
+        self.or(self.time, 16, 32)
     }
 
     fn layers(&self) -> usize {
-        self.layers.unwrap_or(if self.model == Kind::Gpt { 2 } else { 1 })
+        self.or(self.layers, 1, 2)
     }
 
     /// Positions of a GPT: those of a step, and enough for a sample and for every line.
@@ -245,9 +254,9 @@ fn settings(args: &Args, path: &Path) -> Value {
     let gpt = args.model == Kind::Gpt;
     let mut settings = json!({
         "loss": if gpt { "causal_lm" } else { "cross_entropy" },
-        "optimizer": {"name": "adam", "lr": args.lr},
-        "schedule": {"name": "one_cycle", "total_steps": args.steps, "pct_start": 0.1},
-        "clip_grad_norm": 1.0, "steps": args.steps, "seed": args.seed,
+        "optimizer": {"name": "adam", "lr": args.or(args.lr, 0.01, 0.003)},
+        "schedule": {"name": "one_cycle", "total_steps": args.steps(), "pct_start": 0.1},
+        "clip_grad_norm": 1.0, "steps": args.steps(), "seed": args.seed,
         "data": {"reader": "text", "path": path, "time": args.time(), "batch_size": args.batch_size, "shuffle": gpt},
     });
     if gpt {
