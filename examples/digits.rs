@@ -1,5 +1,4 @@
-//! A LeNet reads handwritten digits: 360 that it was not trained on, with the weights in `data/digits`,
-//! which the example `train_digits` trained.
+//! A LeNet, trained by the example `train_digits`, reads 360 handwritten digits that it has not seen.
 //!
 //! `cargo run --release --example digits` writes `digits.png`.
 

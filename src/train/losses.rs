@@ -4,6 +4,7 @@
 use std::f64::consts::TAU;
 
 use crate::graph::{Graph, Tensor};
+use crate::models::feedforward::mixture_density_network;
 use crate::shape::Dims;
 use crate::tensor::{Dtype, HostTensor};
 
@@ -302,11 +303,7 @@ pub fn cosine_embedding<'g>(a: Tensor<'g>, b: Tensor<'g>, y: Tensor<'g>, margin:
 /// Bishop 1994, "Mixture density networks", NCRG/94/004, eq. 22–29
 #[track_caller]
 pub fn mdn_nll<'g>(pi: Tensor<'g>, mu: Tensor<'g>, log_sigma: Tensor<'g>, y: Tensor<'g>) -> Tensor<'g> {
-    let [_, _, d] = mu.dims();
-    let distance = (y.unsqueeze(1) - mu).square().sum(&[-1], false); // (B, K)
-    let exponent = distance * (log_sigma * -2.0).exp() * 0.5;
-    let log_norm = log_sigma * d as f64 + 0.5 * d as f64 * TAU.ln();
-    -mean((pi.log_softmax(-1) - log_norm - exponent).logsumexp(&[-1], false))
+    mean(mixture_density_network::nll(pi.log_softmax(-1), mu, log_sigma, y))
 }
 
 /// The mean over rows of `ln(1 + e^(−positive)) + Σ_k ln(1 + e^(negative_k))`.

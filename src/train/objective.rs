@@ -205,7 +205,7 @@ fn noise_prediction<'g>(g: &'g Graph, model: &Model, config: &Config, args: &Con
     (model.build)(g, config, &Inputs::shapes(inputs));
     g.root();
     let labels = vec![Labels { name: "timestep".into(), classes: steps, ignore: None }];
-    Objective { labels, ..Objective::of(losses::mse(batch.result("sample", ""), noise)) }
+    Objective { labels, ..Objective::of(losses::noise_prediction(batch.result("sample", ""), noise)) }
 }
 
 /// The tensors of a batch, and what the model made of them.

@@ -191,9 +191,9 @@ impl Trainer {
         let t = self.step + 1;
         let factor = self.schedule.factor(self.step as usize);
         let (mut recorded, mut all) = (Recorded::new(), vec![]);
-        let turns = if self.task.settings.loss == "gan" { self.phases.len() } else { batches.len() };
+        let gan = self.task.settings.loss == "gan";
+        let turns = if gan { self.phases.len() } else { batches.len() };
         for turn in 0..turns {
-            let gan = self.task.settings.loss == "gan";
             let last = turn + 1 == turns;
             let phase = &self.phases[if gan { turn } else { usize::from(last).min(self.phases.len() - 1) }];
             let batch = &batches[if gan { 0 } else { turn }];

@@ -32,13 +32,6 @@ pub static MIXTURE_DENSITY_NETWORK: Model = Model {
     ..Model::BASE
 };
 
-/// The heads' results for a batch; `log_` of those that are used as logarithms.
-struct Mixture<'g> {
-    log_pi: Tensor<'g>,
-    mu: Tensor<'g>,
-    log_sigma: Tensor<'g>,
-}
-
 fn build(g: &Graph, config: &Config, inputs: &Inputs) {
     let in_features = config.required_usize("in_features");
     let hidden_sizes = config.required_list("hidden_sizes");
@@ -65,14 +58,18 @@ fn build(g: &Graph, config: &Config, inputs: &Inputs) {
         if target.shape() != [b, d] {
             return g.reject("target", format!("is {}, expected ({b}, {d})", Dims(&target.shape())));
         }
-        g.output("nll", nll(Mixture { log_pi: scores.log_softmax(-1), mu, log_sigma }, target, d)); // (B)
+        g.output("nll", nll(scores.log_softmax(-1), mu, log_sigma, target)); // (B)
     }
 }
 
 /// `−log Σ_k pi_k (2π sigma_k²)^(−D/2) exp(−|target − mu_k|² / (2 sigma_k²))`
-fn nll<'g>(m: Mixture<'g>, target: Tensor<'g>, d: usize) -> Tensor<'g> {
-    let distance = (target.unsqueeze(1) - m.mu).square().sum(&[-1], false); // (B, K)
-    let exponent = 0.5 * distance * (-2.0 * m.log_sigma).exp();
-    let log_norm = d as f64 * m.log_sigma + 0.5 * d as f64 * TAU.ln();
-    -(m.log_pi - log_norm - exponent).logsumexp(&[-1], false) // (B)
+///
+/// # Shapes
+/// `log_pi`, `log_sigma (B, K)` · `mu (B, K, D)` · `target (B, D)` → `(B)`
+pub(crate) fn nll<'g>(log_pi: Tensor<'g>, mu: Tensor<'g>, log_sigma: Tensor<'g>, target: Tensor<'g>) -> Tensor<'g> {
+    let [_, _, d] = mu.dims();
+    let distance = (target.unsqueeze(1) - mu).square().sum(&[-1], false); // (B, K)
+    let exponent = 0.5 * distance * (-2.0 * log_sigma).exp();
+    let log_norm = d as f64 * log_sigma + 0.5 * d as f64 * TAU.ln();
+    -(log_pi - log_norm - exponent).logsumexp(&[-1], false) // (B)
 }
