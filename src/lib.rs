@@ -3,6 +3,7 @@
 
 pub mod adapter;
 pub mod backward;
+pub mod bench;
 pub mod check;
 pub mod config;
 pub mod device;
