@@ -53,8 +53,7 @@ pub fn heat_map(rows: &[String], columns: &[String], values: &[f32]) -> RgbImage
     let (left, top) = (2 * GAP + longest(rows) * LETTER, 2 * GAP + longest(columns) * LETTER);
     let (width, height) = (columns.len() as u32 * CELL, (rows.len() as u32 * CELL).max(2 * LETTER + GAP));
     let scale = left + width + GAP;
-    let mut image =
-        RgbImage::from_pixel(scale + CELL + 2 * GAP + longest(&ends) * LETTER, top + height + GAP, PAPER);
+    let mut image = RgbImage::from_pixel(scale + CELL + 2 * GAP + longest(&ends) * LETTER, top + height + GAP, PAPER);
     for (r, label) in rows.iter().enumerate() {
         let label: String = label.chars().take(LABEL).collect();
         let x = left - GAP - label.chars().count() as u32 * LETTER;
