@@ -9,11 +9,9 @@
 mod source;
 
 use clap::Parser;
-use handmill::engine::Tensors;
-use handmill::error::{Error, Result};
+use handmill::error::Result;
 use handmill::models::transformers::bert::BERT;
 use handmill::programs::Context;
-use handmill::tensor::HostTensor;
 use source::Source;
 
 /// Prints the cosine similarity of sentences. Without a checkpoint the weights are random and ids stand for bytes:
@@ -42,11 +40,7 @@ fn run(args: &Args) -> Result<()> {
     let opened = args.source.open(&BERT, SMALL)?;
     let (context, text) = (&opened.context, opened.text()?);
     let longest = context.config.usize("max_position_embeddings", 512);
-    let mut batch = args.sentences.iter().map(|s| text.encode(s)).collect::<Result<Vec<_>>>()?;
-    batch.iter_mut().for_each(|ids| ids.truncate(longest));
-    if let Some(empty) = batch.iter().position(Vec::is_empty) {
-        return Err(Error::config(format!("sentence {}", empty + 1), "has no tokens"));
-    }
+    let batch = args.sentences.iter().map(|s| text.encode_within(s, longest)).collect::<Result<Vec<_>>>()?;
     let vectors = embed(context, &batch)?;
     for (a, sentence) in vectors.iter().zip(&args.sentences) {
         for b in &vectors {
@@ -59,16 +53,9 @@ fn run(args: &Args) -> Result<()> {
 
 /// A vector of length 1 for every sentence: the mean over its tokens.
 fn embed(context: &Context, batch: &[Vec<i32>]) -> Result<Vec<Vec<f64>>> {
-    let (rows, columns) = (batch.len(), batch.iter().map(Vec::len).max().unwrap_or(0));
-    let padded = |token: &dyn Fn(i32) -> i32| {
-        let row =
-            |ids: &Vec<i32>| ids.iter().map(|&id| token(id)).chain(vec![0; columns - ids.len()]).collect::<Vec<_>>();
-        HostTensor::i32(&[rows, columns], batch.iter().flat_map(row).collect())
-    };
-    let inputs: Tensors =
-        [("input_ids".to_owned(), padded(&|id| id)), ("attention_mask".to_owned(), padded(&|_| 1))].into();
-    let states = &context.run(&inputs)?["last_hidden_state"]; // (B, T, C)
-    let width = states.len() / (rows * columns);
+    let columns = batch.iter().map(Vec::len).max().unwrap_or(0);
+    let states = &context.run(&source::batch(batch))?["last_hidden_state"]; // (B, T, C)
+    let width = states.len() / (batch.len() * columns);
     let sentence = |(states, ids): (&[f32], &Vec<i32>)| {
         let mean = |c: usize| (0..ids.len()).map(|t| f64::from(states[t * width + c])).sum::<f64>() / ids.len() as f64;
         let mean: Vec<f64> = (0..width).map(mean).collect();

@@ -2,7 +2,11 @@
 
 #![allow(dead_code)] // every example takes a part of it
 
+use std::path::Path;
+
 use font8x8::UnicodeFonts;
+use handmill::error::{Error, Result};
+use handmill::file::write_atomic;
 use image::{Rgb, RgbImage};
 
 /// The width and height of a value, in pixels, and of a letter.
@@ -112,6 +116,46 @@ pub fn fill(image: &mut RgbImage, [x, y, width, height]: [u32; 4], colour: Rgb<u
     for y in y..(y + height).min(image.height()) {
         (x..(x + width).min(image.width())).for_each(|x| image.put_pixel(x, y, colour));
     }
+}
+
+/// `values` of `rows` by `columns` fields over a picture: bright where they are great, dark where they are small.
+pub fn overlay(image: &RgbImage, [rows, columns]: [usize; 2], values: &[f32]) -> RgbImage {
+    assert_eq!(values.len(), rows * columns, "bug: a value for every field");
+    let most = values.iter().copied().fold(f32::MIN_POSITIVE, f32::max);
+    let scale = 256u32.div_ceil(image.width().max(image.height())).max(1);
+    let (width, height) = (image.width() * scale, image.height() * scale);
+    RgbImage::from_fn(width, height, |x, y| {
+        let (r, c) = (y as usize * rows / height as usize, x as usize * columns / width as usize);
+        let Rgb(below) = *image.get_pixel(x / scale, y / scale);
+        let Rgb(above) = colour(values[r * columns + c] / most);
+        Rgb([0, 1, 2].map(|c| ((u16::from(below[c]) + 2 * u16::from(above[c])) / 3) as u8))
+    })
+}
+
+/// Pictures beside and below each other, each with a title above it.
+pub fn sheet(pictures: &[(String, RgbImage)]) -> RgbImage {
+    let columns = (1..).find(|n| n * n >= pictures.len() as u32).unwrap_or(1);
+    let title = |(name, _): &(String, RgbImage)| name.chars().count() as u32 * LETTER;
+    let width = pictures.iter().map(|p| p.1.width().max(title(p))).max().unwrap_or(0) + 2 * GAP;
+    let height = pictures.iter().map(|p| p.1.height()).max().unwrap_or(0) + LETTER + 2 * GAP;
+    let rows = (pictures.len() as u32).div_ceil(columns);
+    let mut image = RgbImage::from_pixel(width * columns, height * rows, PAPER);
+    for (i, (name, picture)) in pictures.iter().enumerate() {
+        let (x, y) = (i as u32 % columns * width + GAP, i as u32 / columns * height + GAP);
+        text(&mut image, x, y, name);
+        for (u, v, pixel) in picture.enumerate_pixels() {
+            image.put_pixel(x + u, y + LETTER + GAP / 2 + v, *pixel);
+        }
+    }
+    image
+}
+
+/// Writes a picture as PNG, whole or not at all.
+pub fn save(image: &RgbImage, path: &Path) -> Result<()> {
+    let mut bytes = std::io::Cursor::new(vec![]);
+    let made = image.write_to(&mut bytes, image::ImageFormat::Png);
+    made.map_err(|e| Error::file(path, format!("cannot be made: {e}")))?;
+    write_atomic(path, |file| file.write_all(bytes.get_ref()))
 }
 
 #[cfg(test)]

@@ -5,12 +5,15 @@
 use std::path::{Path, PathBuf};
 
 use handmill::config::Config;
-use handmill::engine::Engine;
+use handmill::engine::{Engine, Tensors};
 use handmill::error::{Error, Result};
 use handmill::folder::{ModelFolder, hub_cache};
+use handmill::images::{ImageProcessor, Kind};
 use handmill::models::{Loaded, Model};
 use handmill::programs::Context;
+use handmill::tensor::HostTensor;
 use handmill::tokenizer::Tokenizer;
+use image::RgbImage;
 
 /// Flags that name the model and what computes.
 #[derive(clap::Args)]
@@ -81,6 +84,30 @@ impl Opened {
     pub fn text(&self) -> Result<Text> {
         Ok(Text(self.folder.as_ref().map(ModelFolder::tokenizer).transpose()?))
     }
+
+    /// How the folder wants images; with random weights, as `small` says.
+    pub fn processor(&self, small: &str) -> Result<ImageProcessor> {
+        let Some(folder) = &self.folder else {
+            let config = Config::parse("the random model", small)?;
+            let processor = ImageProcessor::read(&config, Kind::Vit);
+            config.finish()?;
+            return Ok(processor);
+        };
+        ImageProcessor::of(folder)
+    }
+
+    /// The names of images, and `pixel_values` (N, 3, H, W); with random weights and no files, a pattern.
+    pub fn images(&self, files: &[PathBuf], small: &str) -> Result<(Vec<String>, HostTensor)> {
+        let processor = self.processor(small)?;
+        if files.is_empty() && self.folder.is_none() {
+            return Ok((vec!["a pattern".into()], processor.pixel_values(&[pattern()])?));
+        }
+        if files.is_empty() {
+            return Err(Error::tensor("images", "no file is named, expected a PNG or JPEG"));
+        }
+        let images = files.iter().map(|file| processor.open(file)).collect::<Result<Vec<_>>>()?;
+        Ok((files.iter().map(|file| file.display().to_string()).collect(), processor.pixel_values(&images)?))
+    }
 }
 
 /// Texts as token ids: those of a tokenizer, or, with random weights, bytes.
@@ -95,22 +122,27 @@ impl Text {
         }
     }
 
-    /// The ids of `text`, which must have some, cut to `most` with a notice.
+    /// The ids of `text`, which must have some, cut to `most`.
     pub fn encode_within(&self, text: &str, most: usize) -> Result<Vec<i32>> {
-        let mut ids = self.encode(text)?;
-        if ids.is_empty() || text.trim().is_empty() {
+        if text.trim().is_empty() {
             return Err(Error::tensor("the text", "is empty, expected some words"));
         }
-        if ids.len() > most {
-            eprintln!("the text has {} tokens, more than the model's {most} positions: its end is cut off", ids.len());
-            let end = ids[ids.len() - 1];
+        let mut ids = self.encode(text)?;
+        self.cut(&mut ids, most)?;
+        Ok(ids)
+    }
+
+    /// Cuts a sequence to `most` tokens, with a notice; a special token at its end, such as `[SEP]`, stays.
+    pub fn cut(&self, ids: &mut Vec<i32>, most: usize) -> Result<()> {
+        let (count, Some(&end)) = (ids.len(), ids.last()) else { return Ok(()) };
+        if count > most {
+            eprintln!("a text has {count} tokens and the model takes {most}: the end is cut off");
             ids.truncate(most);
-            // The last token of a text may be a special one, such as [SEP]: it stays.
             if self.0.is_some() && self.encode("")?.last() == Some(&end) {
                 ids[most - 1] = end;
             }
         }
-        Ok(ids)
+        Ok(())
     }
 
     /// The text of `ids` without special tokens; ids in the place of words without a tokenizer.
@@ -131,4 +163,23 @@ impl Text {
             None => u8::try_from(id).ok().filter(u8::is_ascii_graphic).map_or(id.to_string(), |b| char::from(b).into()),
         }
     }
+}
+
+/// `input_ids` and `attention_mask`, both (B, T), of sequences of several lengths.
+pub fn batch(rows: &[Vec<i32>]) -> Tensors {
+    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let padded = |name: &str, token: fn(i32) -> i32| {
+        let row =
+            |ids: &Vec<i32>| ids.iter().map(|&id| token(id)).chain(vec![0; columns - ids.len()]).collect::<Vec<i32>>();
+        (name.to_owned(), HostTensor::i32(&[rows.len(), columns], rows.iter().flat_map(row).collect()))
+    };
+    [padded("input_ids", |id| id), padded("attention_mask", |_| 1)].into()
+}
+
+/// A picture where none is given: rings.
+pub fn pattern() -> RgbImage {
+    RgbImage::from_fn(96, 80, |x, y| {
+        let ring = ((x as f32 - 48.0).hypot(y as f32 - 40.0) / 6.0).sin();
+        image::Rgb([((ring + 1.0) * 127.0) as u8, (x * 2) as u8, (y * 3) as u8])
+    })
 }
