@@ -6,32 +6,24 @@
 //! cargo run --release --example gpt2 -- --random --layers 12 --width 768
 //! ```
 
+#[path = "common/source.rs"]
+mod source;
+
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Parser;
 use handmill::Result;
-use handmill::config::Config;
-use handmill::engine::Engine;
-use handmill::folder::hub_cache;
-use handmill::models::{Loaded, transformers::gpt2};
+use handmill::models::transformers::gpt2;
 use handmill::programs::generate::{Cache, Decoder, Rules, positions};
-use handmill::programs::{Context, sample::Sampling};
-use handmill::tokenizer::Tokenizer;
+use handmill::programs::sample::Sampling;
+use source::Source;
 
 /// Continues a prompt with GPT-2. Without a checkpoint the weights are random: ids come out, not text.
 #[derive(Parser)]
 struct Args {
-    /// Model folder: config.json, model.safetensors, tokenizer.json
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["hub", "random"])]
-    model: Option<PathBuf>,
-    /// A model of the hub cache
-    #[arg(long, value_name = "ORG/NAME", conflicts_with = "random")]
-    hub: Option<String>,
-    /// Random weights; the default where no checkpoint is named
-    #[arg(long)]
-    random: bool,
+    #[command(flatten)]
+    source: Source,
     /// Blocks of a random model; GPT-2 has 12
     #[arg(long, default_value_t = 4)]
     layers: usize,
@@ -53,12 +45,6 @@ struct Args {
     /// Draw from the fewest tokens that have this probability together
     #[arg(long, value_name = "P", default_value_t = 1.0)]
     top_p: f64,
-    /// Seed of the draws, and of random weights
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// auto, gpu, gpu:N, a part of an adapter's name, or reference
-    #[arg(long, default_value = "auto")]
-    device: String,
 }
 
 fn main() {
@@ -69,18 +55,19 @@ fn main() {
 }
 
 fn run(args: &Args) -> Result<()> {
-    let (engine, notice) = Engine::open(&args.device)?;
-    notice.iter().for_each(|text| eprintln!("{text}"));
-    let (context, tokenizer) = model(args, &engine)?; // without a tokenizer, ids 0..256 stand for bytes
+    let (layers, width, heads) = (args.layers, args.width, args.width / 64);
+    let small = format!(r#"{{"n_layer": {layers}, "n_embd": {width}, "n_head": {heads}}}"#);
+    let opened = args.source.open(&gpt2::GPT2, &small)?;
+    let (context, tokenizer) = (&opened.context, opened.text()?.0); // without a tokenizer, ids 0..256 stand for bytes
     let prompt = match &tokenizer {
         Some(tokenizer) => tokenizer.encode(&args.prompt, true)?,
         None => args.prompt.bytes().map(i32::from).collect(),
     };
     let mut rules = Rules::greedy(&context.generation, args.n);
     context.generation.finish()?;
-    let &Args { temperature, top_k, top_p, seed, .. } = args;
-    rules.sampling = Sampling { temperature, top_k, top_p, seed, ..Sampling::default() };
-    let mut decoder = Decoder::open(&context, &gpt2::CAUSAL, positions(prompt.len(), args.n).max(1), Cache::Kept)?;
+    let &Args { temperature, top_k, top_p, .. } = args;
+    rules.sampling = Sampling { temperature, top_k, top_p, seed: args.source.seed, ..Sampling::default() };
+    let mut decoder = Decoder::open(context, &gpt2::CAUSAL, positions(prompt.len(), args.n).max(1), Cache::Kept)?;
     print!("{}", args.prompt);
     let (mut fresh, mut shown, mut times) = (vec![], 0, vec![]);
     decoder.generate(&prompt, &rules, &mut |id| {
@@ -98,23 +85,7 @@ fn run(args: &Args) -> Result<()> {
     println!();
     if let [first, .., last] = times[..] {
         let rate = (times.len() - 1) as f64 / (last - first).as_secs_f64();
-        eprintln!("{} tokens, {rate:.1} tokens/s after the first, on {}", times.len(), engine.name());
+        eprintln!("{} tokens, {rate:.1} tokens/s after the first, on {}", times.len(), opened.engine.name());
     }
     Ok(())
-}
-
-/// The model and its tokenizer, or random weights without one.
-fn model(args: &Args, engine: &Engine) -> Result<(Context, Option<Tokenizer>)> {
-    let folder = args.hub.as_deref().map(hub_cache).transpose()?.or(args.model.clone());
-    let Some(folder) = folder else {
-        let (layers, width, heads) = (args.layers, args.width, args.width / 64);
-        eprintln!("random weights, {layers} blocks of width {width}: the ids after the prompt mean nothing");
-        let config = format!(r#"{{"n_layer": {layers}, "n_embd": {width}, "n_head": {heads}}}"#);
-        let config = Config::parse("--layers, --width", &config)?;
-        return Ok((Context::random(&gpt2::GPT2, config, engine, args.seed)?, None));
-    };
-    let loaded = Loaded::open_as(&folder, &gpt2::GPT2)?;
-    let (context, notices) = Context::open(&loaded, engine)?;
-    notices.iter().for_each(|text| eprintln!("{text}"));
-    Ok((context, Some(loaded.folder.tokenizer()?)))
 }

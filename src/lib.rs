@@ -13,6 +13,7 @@ pub mod file;
 pub mod folder;
 pub mod graph;
 mod guard;
+pub mod images;
 pub mod json;
 pub mod kernel;
 pub mod kernels;

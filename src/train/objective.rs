@@ -75,6 +75,7 @@ pub fn objective<'g>(
             Objective { labels, ..Objective::of(loss) }
         }
         "masked_lm" => cross_entropy(&batch, "logits", "labels", IGNORE),
+        "contrastive" => Objective::of(losses::contrastive(batch.result("logits_per_text", "texts and images"))),
         "negative_sampling" => {
             let positive = batch.result("target_score", "target and negatives");
             let negative = batch.result("negative_scores", "target and negatives");

@@ -10,7 +10,7 @@ use crate::train::checkpoint::fingerprint;
 use crate::train::data::Source;
 
 /// The losses, each with the keys of its `loss_args`.
-pub const LOSSES: [(&str, &[&str]); 20] = [
+pub const LOSSES: [(&str, &[&str]); 21] = [
     ("mse", &[]),
     ("l1", &[]),
     ("huber", &["delta"]),
@@ -30,6 +30,7 @@ pub const LOSSES: [(&str, &[&str]); 20] = [
     ("causal_lm", &[]),
     ("masked_lm", &[]),
     ("negative_sampling", &[]),
+    ("contrastive", &[]),
     ("gan", &["kind"]),
 ];
 

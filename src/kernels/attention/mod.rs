@@ -10,6 +10,7 @@ pub mod attention_backward;
 pub mod attention_decode;
 pub mod cache_append;
 pub mod positions;
+mod probabilities;
 pub mod rope;
 pub mod timestep_embedding;
 

@@ -189,8 +189,10 @@ fn encoder<'g>(
     let mut first = x;
     for i in 0..cfg.encoder.layers {
         let w = w.at("layers").at(i);
-        let [q, k, v] = ["q_proj", "k_proj", "v_proj"].map(|name| heads(w.at("self_attn").at(name), &cfg.encoder, x));
-        x = layer_norm(w.at("self_attn_layer_norm"), x + out(w.at("self_attn"), q.attention(k, v, attend)));
+        let w_self = w.at("self_attn");
+        let [q, k, v] = ["q_proj", "k_proj", "v_proj"].map(|name| heads(w_self.at(name), &cfg.encoder, x));
+        let attended = out(w_self, q.attention(k, v, attend));
+        x = layer_norm(w.at("self_attn_layer_norm"), x + attended);
         x = feed_forward(w, cfg, &cfg.encoder, x);
         if i == 0 {
             first = x;
