@@ -61,8 +61,10 @@ pub(super) fn search(next: &mut Next<'_>, start: &[Vec<i32>], rules: &Rules) -> 
         }
     }
     let mut best: Vec<Vec<i32>> = searches.iter_mut().map(|s| std::mem::take(&mut s.finished[0].ids)).collect();
+    // In a beam search of transformers a pad_token_id of 0 counts as none.
+    let padding = rules.eos.first().copied().filter(|_| rules.padding() == 0).unwrap_or(rules.padding());
     let longest = searches.iter().zip(&best).map(|(s, ids)| ids.len() - s.prompt).max().unwrap_or(0);
-    best.iter_mut().zip(start).for_each(|(ids, prompt)| ids.resize(prompt.len() + longest, rules.padding()));
+    best.iter_mut().zip(start).for_each(|(ids, prompt)| ids.resize(prompt.len() + longest, padding));
     Ok(best)
 }
 
