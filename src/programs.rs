@@ -10,9 +10,13 @@ use crate::graph::{FixedGraph, Graph};
 use crate::models::{self, Inputs, Loaded, Model};
 use crate::plan::Options;
 
+mod beams;
 pub mod characters;
 pub mod ddpm;
+pub mod decoder;
 pub mod generate;
+pub mod request;
+pub mod rules;
 pub mod sample;
 pub mod seq2seq;
 

@@ -4,6 +4,7 @@
 //! others, so a file is checked first, and every call is guarded: a panic is an error here.
 
 mod check;
+mod stream;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,8 @@ use crate::error::{Error, Result};
 use crate::file::{bytes, excerpt, read_capped};
 use crate::guard::guarded;
 use crate::json::Value;
+
+pub use stream::{StopStrings, TextStream};
 
 /// The longest `tokenizer.json` that is read, in bytes.
 pub const MAX_FILE: u64 = 128 << 20;

@@ -15,7 +15,7 @@ use handmill::models::{self, Inputs, Loaded};
 use handmill::plan::{Options, Plan};
 use handmill::programs::Context;
 use handmill::programs::generate::Rules;
-use handmill::programs::seq2seq::{EncoderDecoder, Phase, Step, Translator};
+use handmill::programs::seq2seq::{EncoderDecoder, Phase, Sizes, Translator};
 use handmill::tensor::{Dtype, HostTensor};
 use handmill::verify::verify;
 use handmill::weights::{load_tensors, save_tensors};
@@ -141,7 +141,7 @@ fn parameters(model: &'static models::Model, published: usize) -> Check {
 fn plans(case: &Case) -> Check {
     let config = Config::parse("config.json", "{}")?;
     let mut graphs = vec![models::build(case.model, &config, &Inputs::defaults(), None)?];
-    for phase in [Phase::Encode { source: 100 }, Phase::Step(Step { source: 100, capacity: 1024 })] {
+    for phase in [Phase::Encode(Sizes::one(100, 1024)), Phase::Step(Sizes::one(100, 1024))] {
         let graph = handmill::Graph::new();
         (case.generation.phase)(&graph, &config, phase);
         graphs.push(Arc::new(graph.build()?));
@@ -193,7 +193,7 @@ fn generated(case: &Case, engine: &Engine) -> Check {
     let (start, prompt) = case.prompt(&context)?;
     let most = case.inputs()?["max_new_tokens"].as_i32()?[0] as usize;
     let rules = Rules::greedy(&context.generation, most);
-    let mut translator = Translator::open(&context, case.generation, Step { source: prompt.len(), capacity: 20 })?;
+    let mut translator = Translator::open(&context, case.generation, Sizes::one(prompt.len(), 20))?;
     for again in 0..2 {
         let mut streamed = vec![start];
         let got = translator.generate(&prompt, start, &rules, &mut |id| streamed.push(id))?;
@@ -216,7 +216,7 @@ fn steps(case: &Case, engine: &Engine) -> Check {
     let whole = context.run(&tensors(&inputs))?["logits"].clone();
     let rows: Vec<&[f32]> = whole.as_f32()?.chunks(whole.shape()[2]).collect();
     let atol = case.meta()?["outputs"]["logits"]["atol"].as_f64().ok_or("logits have no atol")?;
-    let mut translator = Translator::open(&context, case.generation, Step { source: prompt.len(), capacity: 19 })?;
+    let mut translator = Translator::open(&context, case.generation, Sizes::one(prompt.len(), 19))?;
     translator.encode(&prompt)?;
     // Two tokens at once where one is forced; back to an earlier one.
     for length in [2, 3, 4, 5, 9, 10, 19, 1, 4] {
@@ -278,7 +278,7 @@ fn bart_other_keys(engine: &Engine) -> Check {
 /// Forced and final tokens, and answers that do not fit.
 fn forced(case: &Case, engine: &Engine) -> Check {
     let context = case.open(engine)?;
-    let mut translator = Translator::open(&context, case.generation, Step { source: 3, capacity: 8 })?;
+    let mut translator = Translator::open(&context, case.generation, Sizes::one(3, 8))?;
     let source = [7, 30, 12];
     let rules = Rules { max_new_tokens: 4, ..Rules::default() };
     let bounds = Rules { forced_bos: Some(11), forced_eos: Some(12), ..rules.clone() };
@@ -311,11 +311,11 @@ fn verify_phases(case: &Case, device: Arc<Device>) -> Check {
     let context = case.open(&Engine::Gpu(device))?;
     let (_, prompt) = case.prompt(&context)?;
     let graph = |phase| context.graph_of(|g, config| (case.generation.phase)(g, config, phase));
-    let source = prompt.len();
-    let inputs = tensors(&[("input_ids", ids(&[1, source], &prompt))]);
-    verified(&context, &graph(Phase::Encode { source })?, &inputs)?;
+    let sizes = Sizes::one(prompt.len(), 16);
+    let inputs = tensors(&[("input_ids", ids(&[1, prompt.len()], &prompt))]);
+    verified(&context, &graph(Phase::Encode(sizes))?, &inputs)?;
     let inputs = tensors(&[("input_ids", ids(&[1, 1], &[33])), ("position", ids(&[1], &[5]))]);
-    verified(&context, &graph(Phase::Step(Step { source, capacity: 16 }))?, &inputs)
+    verified(&context, &graph(Phase::Step(sizes))?, &inputs)
 }
 
 fn verified(context: &Context, graph: &Arc<handmill::FixedGraph>, inputs: &Tensors) -> Check {
@@ -330,7 +330,7 @@ fn verified(context: &Context, graph: &Arc<handmill::FixedGraph>, inputs: &Tenso
 /// After the first token of an answer, a token makes no buffer, no bind group and no pipeline.
 fn allocates_nothing(case: &Case, device: Arc<Device>) -> Check {
     let context = case.open(&Engine::Gpu(device.clone()))?;
-    let mut translator = Translator::open(&context, case.generation, Step { source: 2, capacity: 12 })?;
+    let mut translator = Translator::open(&context, case.generation, Sizes::one(2, 12))?;
     translator.encode(&[4, 5])?;
     let mut answer = vec![3];
     translator.logits(&answer)?;

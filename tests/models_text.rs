@@ -14,7 +14,7 @@ use handmill::models::transformers::{bert::BERT, gpt2};
 use handmill::models::{self, Inputs, Loaded};
 use handmill::plan::{Options, Plan};
 use handmill::programs::Context;
-use handmill::programs::generate::{Cache, Decoder, Phase, Rules};
+use handmill::programs::generate::{Cache, Decoder, Phase, Rows, Rules};
 use handmill::programs::sample::Sampling;
 use handmill::tensor::{Dtype, HostTensor};
 use handmill::verify::verify;
@@ -327,7 +327,14 @@ fn gpt2_sampled(engine: &Engine) -> Check {
     let context = open(&folder("gpt2"), engine)?;
     let rules = |seed| Rules {
         max_new_tokens: 12,
-        sampling: Sampling { temperature: 1.2, top_k: 20, top_p: 0.95, repetition_penalty: 1.1, seed },
+        sampling: Sampling {
+            temperature: 1.2,
+            top_k: 20,
+            top_p: 0.95,
+            repetition_penalty: 1.1,
+            seed,
+            ..Sampling::default()
+        },
         ..Rules::default()
     };
     let mut kept = Decoder::open(&context, &gpt2::CAUSAL, 20, Cache::Kept)?;
@@ -373,12 +380,13 @@ fn gpt2_verify_phases(device: Arc<Device>) -> Check {
     let graph = |phase| context.graph_of(|g, config| (gpt2::CAUSAL.next_token)(g, config, phase));
     let prompt = prompt()?;
     let named = |inputs: &[(&str, HostTensor)]| inputs.iter().map(|(n, t)| ((*n).to_owned(), t.clone())).collect();
-    let prefill = graph(Phase::Prefill { tokens: prompt.len(), capacity: 16 })?;
-    verified(&context, &prefill, &named(&[("input_ids", ids(&[1, prompt.len()], &prompt))]))?;
+    let prefill = graph(Phase::Prefill { rows: Rows::ONE, tokens: prompt.len(), capacity: 16 })?;
+    let last = ids(&[1], &[prompt.len() as i32 - 1]);
+    verified(&context, &prefill, &named(&[("input_ids", ids(&[1, prompt.len()], &prompt)), ("last", last)]))?;
     let [position, length] = [prompt.len() as i32, prompt.len() as i32 + 1].map(|n| ids(&[1], &[n]));
     let inputs = [("input_ids", ids(&[1, 1], &[33])), ("position", position), ("length", length)];
-    verified(&context, &graph(Phase::Step { capacity: 16 })?, &named(&inputs))?;
-    let window = graph(Phase::Window { tokens: 16 })?;
+    verified(&context, &graph(Phase::Step { rows: Rows::ONE, capacity: 16 })?, &named(&inputs))?;
+    let window = graph(Phase::Window { rows: 1, tokens: 16 })?;
     verified(&context, &window, &named(&[("input_ids", ids(&[1, 16], &[5; 16])), ("last", ids(&[1], &[9]))]))
 }
 

@@ -14,7 +14,7 @@ use handmill::models::transformers::llama;
 use handmill::models::{self, Inputs, Loaded};
 use handmill::plan::{Options, Plan};
 use handmill::programs::Context;
-use handmill::programs::generate::{Cache, Decoder, Phase, Rules};
+use handmill::programs::generate::{Cache, Decoder, Phase, Rows, Rules};
 use handmill::tensor::{Dtype, HostTensor};
 use handmill::verify::verify;
 use handmill::weights::{load_tensors, save_tensors};
@@ -130,7 +130,10 @@ fn parameters() -> Check {
 /// Every phase of a published size fits every named adapter.
 fn llama_plans() -> Check {
     let config = Config::parse("config.json", PARAMETERS[4].1)?;
-    for phase in [Phase::Prefill { tokens: 100, capacity: 1024 }, Phase::Step { capacity: 1024 }] {
+    for phase in [
+        Phase::Prefill { rows: Rows::ONE, tokens: 100, capacity: 1024 },
+        Phase::Step { rows: Rows::ONE, capacity: 1024 },
+    ] {
         let graph = handmill::Graph::new();
         (llama::CAUSAL.next_token)(&graph, &config, phase);
         let graph = Arc::new(graph.build()?);
@@ -183,10 +186,14 @@ fn lockstep(case: &str, device: Arc<Device>) -> Check {
         return Ok(());
     }
     let graph = |phase| context.graph_of(|g, config| (llama::CAUSAL.next_token)(g, config, phase));
-    let prefill = graph(Phase::Prefill { tokens: 5, capacity: 16 })?;
-    verified(&context, &prefill, &named(&[("input_ids", ids(&[1, 5], &[9, 3, 33, 7, 12]))]))?;
+    let prefill = graph(Phase::Prefill { rows: Rows::ONE, tokens: 5, capacity: 16 })?;
+    verified(
+        &context,
+        &prefill,
+        &named(&[("input_ids", ids(&[1, 5], &[9, 3, 33, 7, 12])), ("last", ids(&[1], &[4]))]),
+    )?;
     let step = [("input_ids", ids(&[1, 1], &[33])), ("position", ids(&[1], &[5])), ("length", ids(&[1], &[6]))];
-    verified(&context, &graph(Phase::Step { capacity: 16 })?, &named(&step))
+    verified(&context, &graph(Phase::Step { rows: Rows::ONE, capacity: 16 })?, &named(&step))
 }
 
 fn verified(context: &Context, graph: &Arc<handmill::FixedGraph>, inputs: &Tensors) -> Check {

@@ -300,6 +300,30 @@ pub fn cache_append(cache: &[f64], x: &[f64], position: &[f64], kh: usize, max: 
     y
 }
 
+/// The cache `(B,KH,MAX,D)` after the first `length` positions of every row `b` became those that row `beam_idx[b]`
+/// had; `length` has 1 element or `B`. Rows come in groups of `beams`, and an index outside its group changes nothing.
+pub fn cache_reorder(
+    cache: &[f64],
+    beam_idx: &[f64],
+    length: &[f64],
+    beams: usize,
+    (kh, max, d): (usize, usize, usize),
+) -> Vec<f64> {
+    let mut y = cache.to_vec();
+    for (b, &from) in beam_idx.iter().enumerate() {
+        let group = b / beams * beams;
+        if from < group as f64 || from >= (group + beams) as f64 {
+            continue;
+        }
+        let filled = length[b % length.len()].clamp(0.0, max as f64) as usize;
+        for h in 0..kh {
+            let [to, from] = [b, from as usize].map(|row| (row * kh + h) * max * d);
+            y[to..to + filled * d].copy_from_slice(&cache[from..from + filled * d]);
+        }
+    }
+    y
+}
+
 /// Rotary position embedding (Su et al. 2021, arXiv:2104.09864, eq. 34) of `x (…,T,D)`, heads `(B,H)` outside.
 ///
 /// With `R` = 2·half the rotated dims: pair i is `(i, i + half)`, or `(2i, 2i + 1)` if `interleaved`; it turns
@@ -421,6 +445,16 @@ mod tests {
         let y = cache_append(&[0.0; 8], &[1.0, 2.0], &[4.0, 3.0], 1, 4, 1, 1);
         assert_eq!(y, [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 2.0]);
         assert_eq!(cache_append(&[0.0; 2], &[1.0], &[-1.0], 1, 2, 1, 1), [0.0, 0.0]);
+    }
+
+    #[test]
+    fn reorder_swaps_what_is_filled_within_a_group() {
+        // Two groups of two rows of three positions.
+        let cache: Vec<f64> = (0..12).map(f64::from).collect();
+        let y = cache_reorder(&cache, &[1.0, 0.0, 2.0, 2.0], &[2.0], 2, (1, 3, 1));
+        assert_eq!(y, [3.0, 4.0, 2.0, 0.0, 1.0, 5.0, 6.0, 7.0, 8.0, 6.0, 7.0, 11.0]);
+        let y = cache_reorder(&cache, &[2.0, -1.0, 3.0, 4.0], &[3.0, 3.0, 1.0, 3.0], 2, (1, 3, 1));
+        assert_eq!(y, [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 9.0, 7.0, 8.0, 9.0, 10.0, 11.0]);
     }
 
     #[test]

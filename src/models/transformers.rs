@@ -46,6 +46,12 @@ pub static MODELS: &[&Model] = &[
 /// The most blocks a configuration may ask for.
 pub const MAX_LAYERS: usize = 1000;
 
+/// Inputs of the program of language models, as `handmill models` shows them.
+const PROMPTS: &str = "prompt_ids (B, P), max_new_tokens (1), prompt_attention_mask (B, P), optional";
+/// Its settings.
+const SETTINGS: &str = "do_sample, temperature, top_k, top_p, min_p, repetition_penalty, no_repeat_ngram_size, \
+    min_new_tokens, num_beams, length_penalty, early_stopping, seed (1), optional";
+
 /// The library's names of activations. `gelu_fast` and `gelu_accurate` are `gelu_new` written otherwise.
 pub const ACTIVATIONS: &[&str] = &[
     "gelu",

@@ -2,6 +2,7 @@
 
 mod additive_attention;
 mod batch_norm;
+pub mod cache;
 mod dropout;
 mod linear;
 pub mod multi_head;

@@ -77,7 +77,16 @@ impl<'c> Stepper<'c> {
     /// As [`Stepper::logits`]
     pub fn generate(&mut self, prompt: &[i32], rules: &Rules, on_token: &mut dyn FnMut(i32)) -> Result<Vec<i32>> {
         self.restart()?;
-        generate(&mut |ids| self.logits(ids), prompt, rules, on_token)
+        if rules.beams.num_beams != 1 {
+            let message = format!("found {}, expected 1: a recurrent model has one state", rules.beams.num_beams);
+            return Err(Error::config("num_beams", message));
+        }
+        let mut next = |rows: &[Vec<i32>], _: &[usize]| {
+            let logits = self.logits(&rows[0])?;
+            Ok(HostTensor::f32(&[1, logits.len()], logits))
+        };
+        let mut rows = generate(&mut next, &[prompt.to_vec()], rules, &mut |_, id| on_token(id))?;
+        rows.pop().ok_or_else(|| Error::tensor("input_ids", "has no rows"))
     }
 }
 

@@ -4,25 +4,39 @@ use kernels_ref::random::philox4x32_10;
 
 use crate::error::{Error, Result};
 
-/// How a token is chosen. The default takes the best one.
+/// How a token is chosen: what transformers' logits processors and warpers do, in their order. The default takes the
+/// best one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Sampling {
-    /// Logits are divided by it; 0 takes the best token.
-    pub temperature: f64,
-    /// Only the `top_k` best tokens can be drawn; 0 is all.
-    pub top_k: usize,
-    /// Only the fewest tokens whose probabilities reach `top_p` together can be drawn; 1 is all.
-    pub top_p: f64,
     /// Divides positive logits of tokens that occurred, and multiplies negative ones (Keskar et al. 2019,
     /// arXiv:1909.05858); 1 changes nothing.
     pub repetition_penalty: f64,
-    /// The draw of token `n` is a function of the seed and `n` alone.
+    /// No run of so many tokens occurs twice; 0 forbids none.
+    pub no_repeat_ngram_size: usize,
+    /// Logits are divided by it; 0 takes the best token.
+    pub temperature: f64,
+    /// Only the `top_k` best tokens, and those as good as the last of them, can be drawn; 0 is all.
+    pub top_k: usize,
+    /// Only the fewest tokens whose probabilities reach `top_p` together can be drawn; 1 is all.
+    pub top_p: f64,
+    /// Only tokens with `min_p` times the probability of the best one can be drawn (Nguyen et al. 2024,
+    /// arXiv:2407.01082); 0 is all.
+    pub min_p: f64,
+    /// The draw of token `n` of a row is a function of the seed, the row and `n` alone.
     pub seed: u64,
 }
 
 impl Default for Sampling {
     fn default() -> Sampling {
-        Sampling { temperature: 0.0, top_k: 0, top_p: 1.0, repetition_penalty: 1.0, seed: 0 }
+        Sampling {
+            repetition_penalty: 1.0,
+            no_repeat_ngram_size: 0,
+            temperature: 0.0,
+            top_k: 0,
+            top_p: 1.0,
+            min_p: 0.0,
+            seed: 0,
+        }
     }
 }
 
@@ -35,11 +49,47 @@ impl Sampling {
         match self {
             s if !(0.0..f64::INFINITY).contains(&s.temperature) => fail("temperature", s.temperature, "of 0 or more"),
             s if !(s.top_p > 0.0 && s.top_p <= 1.0) => fail("top_p", s.top_p, "above 0, at most 1"),
+            s if !(0.0..=1.0).contains(&s.min_p) => fail("min_p", s.min_p, "from 0 to 1"),
             s if !(s.repetition_penalty > 0.0 && s.repetition_penalty < f64::INFINITY) => {
                 fail("repetition_penalty", s.repetition_penalty, "above 0")
             }
             _ => Ok(()),
         }
+    }
+
+    /// Changes the scores of tokens by those `before` them.
+    pub fn process(&self, scores: &mut [f64], before: &[i32]) {
+        if self.repetition_penalty != 1.0 {
+            penalise(scores, before, self.repetition_penalty);
+        }
+        if let Some(known) = self.no_repeat_ngram_size.checked_sub(1).filter(|&known| known <= before.len()) {
+            let newest = &before[before.len() - known..];
+            for run in before.windows(known + 1).filter(|run| run[..known] == *newest) {
+                forbid(scores, run[known]);
+            }
+        }
+    }
+
+    /// The token to take by its scores, as new token `number` of `row`.
+    pub fn pick(&self, scores: &[f64], row: usize, number: usize) -> i32 {
+        if self.temperature == 0.0 {
+            return best(scores);
+        }
+        draw(&candidates(scores, self), uniform(self.seed, row as u64, number as u64))
+    }
+}
+
+/// Logits as scores.
+///
+/// # Errors
+/// If there are none, or one is NaN
+pub fn scores(logits: &[f32]) -> Result<Vec<f64>> {
+    if logits.is_empty() {
+        return Err(Error::tensor("logits", "are empty"));
+    }
+    match logits.iter().position(|l| l.is_nan()) {
+        Some(id) => Err(Error::tensor("logits", format!("that of token {id} is NaN"))),
+        None => Ok(logits.iter().map(|&l| f64::from(l)).collect()),
     }
 }
 
@@ -47,23 +97,33 @@ impl Sampling {
 ///
 /// # Errors
 /// If a logit is NaN, or a value of `sampling` is out of range
-pub fn choose(logits: &[f32], before: &[i32], number: u64, sampling: &Sampling) -> Result<i32> {
+pub fn choose(logits: &[f32], before: &[i32], number: usize, sampling: &Sampling) -> Result<i32> {
     sampling.check()?;
-    if let Some(id) = logits.iter().position(|l| l.is_nan()) {
-        return Err(Error::tensor("logits", format!("that of token {id} is NaN")));
-    }
-    let mut scores: Vec<f64> = logits.iter().map(|&l| f64::from(l)).collect();
-    if sampling.repetition_penalty != 1.0 {
-        penalise(&mut scores, before, sampling.repetition_penalty);
-    }
-    if scores.is_empty() {
-        return Err(Error::tensor("logits", "are empty"));
-    }
-    if sampling.temperature == 0.0 {
-        return Ok(best(&scores));
-    }
+    let mut scores = scores(logits)?;
+    sampling.process(&mut scores, before);
+    Ok(sampling.pick(&scores, 0, number))
+}
+
+/// The probability of each token to be drawn after `before`, by their `logits`.
+///
+/// # Errors
+/// As [`choose`]
+pub fn probabilities(logits: &[f32], before: &[i32], sampling: &Sampling) -> Result<Vec<f64>> {
+    sampling.check()?;
+    let mut scores = scores(logits)?;
+    sampling.process(&mut scores, before);
     let kept = candidates(&scores, sampling);
-    Ok(draw(&kept, uniform(sampling.seed, number)))
+    let total: f64 = kept.iter().map(|(_, p)| p).sum();
+    let mut all = vec![0.0; scores.len()];
+    kept.iter().for_each(|&(id, p)| all[id as usize] = p / total);
+    Ok(all)
+}
+
+/// Makes it impossible that `id` is taken, unless nothing else is left.
+pub(super) fn forbid(scores: &mut [f64], id: i32) {
+    if let Some(score) = usize::try_from(id).ok().and_then(|id| scores.get_mut(id)) {
+        *score = f64::NEG_INFINITY;
+    }
 }
 
 /// Lowers the scores of tokens that occurred, each once.
@@ -84,28 +144,29 @@ fn best(scores: &[f64]) -> i32 {
     best as i32
 }
 
-/// Ids with their probabilities, best first, after top-k and then top-p; they need not add up to 1.
+/// Ids with their weights, best first, after top-k, top-p and min-p.
 fn candidates(scores: &[f64], sampling: &Sampling) -> Vec<(i32, f64)> {
     let mut ids: Vec<usize> = (0..scores.len()).collect();
     let order = |&a: &usize, &b: &usize| scores[b].total_cmp(&scores[a]).then(a.cmp(&b));
     if (1..ids.len()).contains(&sampling.top_k) {
-        ids.select_nth_unstable_by(sampling.top_k - 1, order);
-        ids.truncate(sampling.top_k);
+        let (_, &mut last, _) = ids.select_nth_unstable_by(sampling.top_k - 1, order);
+        ids.retain(|&id| scores[id] >= scores[last]);
     }
     ids.sort_unstable_by(order);
     let largest = scores[ids[0]];
-    // inf − inf: an infinite logit takes all.
-    let weight =
-        |id: usize| if scores[id] == largest { 1.0 } else { ((scores[id] - largest) / sampling.temperature).exp() };
+    // At a temperature of 0 all the weight is the best token's; inf − inf: an infinite logit takes all.
+    let scale = if sampling.temperature == 0.0 { f64::INFINITY } else { 1.0 / sampling.temperature };
+    let weight = |id: usize| if scores[id] == largest { 1.0 } else { ((scores[id] - largest) * scale).exp() };
     let total: f64 = ids.iter().map(|&id| weight(id)).sum();
     let mut kept = vec![];
     let mut sum = 0.0;
     for id in ids {
-        kept.push((id as i32, weight(id) / total));
-        sum += weight(id) / total;
-        if sum >= sampling.top_p {
+        let weight = weight(id);
+        if !kept.is_empty() && (sum >= sampling.top_p || weight < sampling.min_p || weight == 0.0) {
             break;
         }
+        kept.push((id as i32, weight));
+        sum += weight / total;
     }
     kept
 }
@@ -124,8 +185,10 @@ fn draw(kept: &[(i32, f64)], u: f64) -> i32 {
 }
 
 /// A number in 0..1 with 53 bits.
-fn uniform(seed: u64, number: u64) -> f64 {
-    let words = philox4x32_10([number as u32, (number >> 32) as u32, 0, 0], [seed as u32, (seed >> 32) as u32]);
+fn uniform(seed: u64, row: u64, number: u64) -> f64 {
+    let halves = |v: u64| [v as u32, (v >> 32) as u32];
+    let ([n, more], [r, rest]) = (halves(number), halves(row));
+    let words = philox4x32_10([n, more, r, rest], halves(seed));
     let bits = (u64::from(words[0]) << 32 | u64::from(words[1])) >> 11;
     bits as f64 * 2f64.powi(-53)
 }
@@ -163,13 +226,40 @@ mod tests {
         assert_eq!(ids(&Sampling { top_p: 0.6, ..sampling(1.0) }), [1, 0]);
         // Top-p is of what top-k leaves: 0.5 of 0.8.
         assert_eq!(ids(&Sampling { top_k: 2, top_p: 0.6, ..sampling(1.0) }), [1]);
+        assert_eq!(ids(&Sampling { min_p: 0.5, ..sampling(1.0) }), [1, 0]);
+        assert_eq!(ids(&Sampling { min_p: 0.7, ..sampling(1.0) }), [1]);
+        assert_eq!(ids(&Sampling { min_p: 0.7, ..sampling(2.0) }), [1, 0]);
+    }
+
+    #[test]
+    fn equals_of_the_last_of_top_k_stay() {
+        let kept = |top_k| candidates(&[1.0, 2.0, 1.0, 0.0], &Sampling { top_k, ..sampling(1.0) });
+        assert_eq!([1, 2, 3, 4].map(|k| kept(k).len()), [1, 3, 3, 4]);
+    }
+
+    #[test]
+    fn runs_do_not_occur_twice() {
+        let barred = |size, before: &[i32]| {
+            let mut scores = vec![0.0; 5];
+            Sampling { no_repeat_ngram_size: size, ..sampling(1.0) }.process(&mut scores, before);
+            (0..5).filter(|&id| scores[id] == f64::NEG_INFINITY).collect::<Vec<_>>()
+        };
+        assert_eq!(barred(0, &[1, 2, 1, 2]), []);
+        assert_eq!(barred(1, &[1, 2, 1, 2]), [1, 2]);
+        assert_eq!(barred(2, &[1, 2, 1, 3, 1]), [2, 3]);
+        assert_eq!(barred(3, &[1, 2, 4, 3, 1, 2]), [4]);
+        assert_eq!(barred(3, &[1, 2]), []);
+        assert_eq!(barred(2, &[7, 9, 7]), []);
+        // What is forbidden is never drawn.
+        let s = Sampling { no_repeat_ngram_size: 1, ..sampling(1.0) };
+        assert!((0..50).all(|n| choose(&[5.0, 5.0, 0.0], &[0, 1], n, &s).unwrap() == 2));
     }
 
     #[test]
     fn draws_follow_the_probabilities_and_repeat() {
         let logits = [0.3f64, 0.5, 0.2].map(|p| p.ln() as f32);
         let mut counts = [0; 3];
-        for number in 0..20_000 {
+        for number in 0..20_000usize {
             counts[choose(&logits, &[], number, &sampling(1.0)).unwrap() as usize] += 1;
         }
         // Five standard deviations of a count.

@@ -8,6 +8,7 @@ use handmill::kernels::attention::attention_backward::{
 };
 use handmill::kernels::attention::attention_decode::ATTENTION_DECODE;
 use handmill::kernels::attention::cache_append::CACHE_APPEND;
+use handmill::kernels::attention::cache_reorder::CACHE_REORDER;
 use handmill::kernels::attention::positions::{rope_frequencies, rope_tables, timestep_turns};
 use handmill::kernels::attention::rope::ROPE;
 use handmill::kernels::attention::timestep_embedding::TIMESTEP_EMBEDDING;
@@ -15,7 +16,7 @@ use handmill::tensor::HostTensor;
 
 /// Every row.
 pub fn rows() -> Vec<Row> {
-    let forward = [attention(), masked(), strided(), decode(), append(), rope(), timestep()];
+    let forward = [attention(), masked(), strided(), decode(), append(), reorder(), rope(), timestep()];
     forward.into_iter().chain([delta(), backward()]).flatten().collect()
 }
 
@@ -310,6 +311,31 @@ fn append() -> Vec<Row> {
         row("/each").f32(&[2, 3, 2, 5]).value(at(&[6, 1])),
         row("/heads").f32(&[2, 2, 15]).view(|t| t.heads(3)).value(at(&[3])),
         Row::new(&CACHE_APPEND, "i32/1x1x3x1").ids(&[1, 1, 3, 1], 9).ids(&[1, 1, 1, 1], 9).value(at(&[2])),
+    ]
+}
+
+fn reorder() -> Vec<Row> {
+    let list = |p: &[i32]| HostTensor::i32(&[p.len()], p.to_vec());
+    let row = |shape: &[usize], beams: i64, note: &str| {
+        let label = shape.iter().map(usize::to_string).collect::<Vec<_>>().join("x");
+        Row::new(&CACHE_REORDER, &format!("f32/{label}by{beams}{note}")).f32(shape).param("beams", beams)
+    };
+    vec![
+        row(&[4, 3, 8, 5], 4, "").value(list(&[1, 1, 0, 3])).value(list(&[6])),
+        row(&[6, 2, 7, 3], 3, "/groups").value(list(&[2, 0, 1, 3, 5, 4])).value(list(&[7])),
+        row(&[4, 2, 7, 3], 2, "/each").value(list(&[1, 0, 3, 2])).value(list(&[7, 2, 0, 5])),
+        row(&[4, 1, 4, 2], 2, "/outside").value(list(&[2, -1, 9, 2])).value(list(&[9])),
+        row(&[2, 1, 4, 2], 2, "/negative").value(list(&[1, 0])).value(list(&[-3])),
+        row(&[3, 1, 5, 1], 1, "/alone").value(list(&[0, 1, 2])).value(list(&[5])),
+        row(&[64, 1, 3, 1], 64, "/most")
+            .value(list(&(0..64).map(|b| (b * 7 + 3) % 64).collect::<Vec<_>>()))
+            .value(list(&[2])),
+        row(&[2, 2, 257, 64], 2, "/long").value(list(&[1, 0])).value(list(&[200])),
+        Row::new(&CACHE_REORDER, "i32/1x1x1x1by1")
+            .ids(&[1, 1, 1, 1], 9)
+            .value(list(&[0]))
+            .value(list(&[1]))
+            .param("beams", 1i64),
     ]
 }
 

@@ -9,6 +9,7 @@ pub mod attention;
 pub mod attention_backward;
 pub mod attention_decode;
 pub mod cache_append;
+pub mod cache_reorder;
 pub mod positions;
 mod probabilities;
 pub mod rope;
@@ -23,6 +24,7 @@ pub static KERNELS: &[&Kernel] = &[
     &attention_backward::ATTENTION_BACKWARD_BIAS,
     &attention_decode::ATTENTION_DECODE,
     &cache_append::CACHE_APPEND,
+    &cache_reorder::CACHE_REORDER,
     &rope::ROPE,
     &timestep_embedding::TIMESTEP_EMBEDDING,
 ];

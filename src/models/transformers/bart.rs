@@ -6,10 +6,10 @@
 //!           absent
 //! Differs   dropout and layer drop do nothing: they are for training; a row of padding alone attends to nothing,
 //!           where transformers lets it attend to everything alike
-//! Shapes    input_ids, attention_mask (B, S), decoder_input_ids (B, T) → logits (B, T, V); prompt_ids (1, P),
-//!           max_new_tokens (1) → generated_ids (1, 1 + n)
+//! Shapes    input_ids, attention_mask (B, S), decoder_input_ids (B, T) → logits (B, T, V); prompt_ids,
+//!           prompt_attention_mask (B, P), max_new_tokens (1) → generated_ids (B, 1 + n)
 
-use super::{ACTIVATIONS, MAX_LAYERS, activation, check_mask, check_tokens};
+use super::{ACTIVATIONS, MAX_LAYERS, PROMPTS, SETTINGS, activation, check_mask, check_tokens};
 use crate::config::Config;
 use crate::engine::Tensors;
 use crate::error::Result;
@@ -19,7 +19,8 @@ use crate::models::{Inputs, Model, Trains};
 use crate::nn::linear;
 use crate::programs::Program;
 use crate::programs::generate::Reach;
-use crate::programs::seq2seq::{EncoderDecoder, Past, Phase, answer_prompt, keep, keep_whole, kept};
+use crate::programs::request::INPUTS;
+use crate::programs::seq2seq::{EncoderDecoder, Past, Phase, answer_prompt, keep_source, sources};
 use crate::tensor::Dtype;
 
 /// `BartForConditionalGeneration`.
@@ -42,16 +43,11 @@ pub static BART: Model = Model {
         "scale_embedding [false]",
         "tie_word_embeddings [true]",
     ],
-    inputs: &[
-        "input_ids (B, S)",
-        "attention_mask (B, S), optional",
-        "decoder_input_ids (B, T)",
-        "prompt_ids (1, P), max_new_tokens (1)",
-    ],
+    inputs: &["input_ids (B, S)", "attention_mask (B, S), optional", "decoder_input_ids (B, T)", PROMPTS, SETTINGS],
     outputs: &[
         "logits (B, T, vocab_size)",
         "encoder_last_hidden_state (B, S, d_model)",
-        "generated_ids (1, 1 + n)",
+        "generated_ids (B, 1 + n)",
         "debug.encoder_hidden_states.1 (B, S, d_model)",
         "debug.decoder_hidden_states.1 (B, T, d_model)",
     ],
@@ -61,7 +57,7 @@ pub static BART: Model = Model {
     check,
     program: Some(Program {
         needs: &["prompt_ids", "max_new_tokens"],
-        own: &["prompt_ids", "max_new_tokens"],
+        own: INPUTS,
         run: |context, inputs| answer_prompt(context, &GENERATION, inputs),
     }),
     init: super::small_normal,
@@ -155,19 +151,19 @@ fn build(g: &Graph, config: &Config, inputs: &Inputs) {
 fn phase(g: &Graph, config: &Config, phase: Phase) {
     let cfg = BartConfig::read(config);
     match phase {
-        Phase::Encode { source } => {
-            let (memory, _) = encoder(g, &cfg, g.input("input_ids", Dtype::I32, &[1, source]), None);
+        Phase::Encode(sizes) => {
+            let (input_ids, mask) = sources(g, sizes);
+            let (memory, _) = encoder(g, &cfg, input_ids, mask);
             for i in 0..cfg.decoder.layers {
                 let w = g.root().at("model.decoder.layers").at(i).at("encoder_attn");
-                keep_whole(w, ["k_proj", "v_proj"].map(|name| heads(w.at(name), &cfg.decoder, memory)));
+                keep_source(w, ["k_proj", "v_proj"].map(|name| heads(w.at(name), &cfg.decoder, memory)));
             }
             g.output("encoder_last_hidden_state", memory);
         }
-        Phase::Step(step) => {
-            let position = g.input("position", Dtype::I32, &[1]);
-            let past = Past::Cached { position, step };
-            let (x, _) = decoder(g, &cfg, g.input("input_ids", Dtype::I32, &[1, 1]), past);
-            g.output("logits", lm_head(g, &cfg, x).reshape(&[1, cfg.vocab_size]));
+        Phase::Step(sizes) => {
+            let (input_ids, past) = Past::of_step(g, sizes);
+            let (x, _) = decoder(g, &cfg, input_ids, past);
+            g.output("logits", lm_head(g, &cfg, x).reshape(&[sizes.rows.total(), cfg.vocab_size]));
         }
     }
 }
@@ -204,11 +200,7 @@ fn encoder<'g>(
 /// What the decoder makes, and what its first layer makes: both (B, T, C).
 fn decoder<'g>(g: &'g Graph, cfg: &BartConfig, input_ids: Tensor<'g>, past: Past<'g>) -> (Tensor<'g>, Tensor<'g>) {
     let w = g.root().at("model.decoder");
-    let position = match past {
-        Past::None { .. } => None,
-        Past::Cached { position, .. } => Some(position),
-    };
-    let mut x = embeddings(w, cfg, input_ids, position);
+    let mut x = embeddings(w, cfg, input_ids, past.position());
     let mut first = x;
     for i in 0..cfg.decoder.layers {
         let w = w.at("layers").at(i);
@@ -236,7 +228,7 @@ fn lm_head<'g>(g: &'g Graph, cfg: &BartConfig, x: Tensor<'g>) -> Tensor<'g> {
     }
 }
 
-/// The sum of what a token is and where it stands: from position 0 on, or one token at `position (1)`.
+/// The sum of what a token is and where it stands: from position 0 on, or tokens that stand alone at `position (1)`.
 fn embeddings<'g>(w: Scope<'g>, cfg: &BartConfig, input_ids: Tensor<'g>, position: Option<Tensor<'g>>) -> Tensor<'g> {
     let (c, [_, t]) = (cfg.d_model, input_ids.dims());
     let words = input_ids.embedding(shared(w.graph(), cfg)); // (B, T, C)
@@ -252,29 +244,23 @@ fn embeddings<'g>(w: Scope<'g>, cfg: &BartConfig, input_ids: Tensor<'g>, positio
 fn self_attention<'g>(w: Scope<'g>, cfg: &BartConfig, x: Tensor<'g>, past: Past<'g>) -> Tensor<'g> {
     // 3 × (B, H, T, D)
     let [q, k, v] = ["q_proj", "k_proj", "v_proj"].map(|name| heads(w.at(name), &cfg.decoder, x));
-    let y = match past {
-        Past::None { .. } => q.attention(k, v, Attend::causal()),
-        Past::Cached { position, step } => {
-            let [k, v] = keep(w, [k, v], step.capacity, position); // 2 × (1, H, capacity, D)
-            q.attention_decode(k, v, position + 1.0, None, 0.0)
-        }
-    };
-    out(w, y)
+    let [k, v] = past.own(w, [k, v]); // 2 × (B, H, T, D) or (B, H, capacity, D)
+    out(
+        w,
+        match past.position() {
+            None => q.attention(k, v, Attend::causal()),
+            Some(position) => q.attention_decode(k, v, position + 1.0, None, 0.0),
+        },
+    )
 }
 
 fn encoder_attention<'g>(w: Scope<'g>, cfg: &BartConfig, x: Tensor<'g>, past: Past<'g>) -> Tensor<'g> {
-    let q = heads(w.at("q_proj"), &cfg.decoder, x); // (B, H, T, D)
-    let ([k, v], attend) = match past {
-        Past::None { memory, mask } => (
-            ["k_proj", "v_proj"].map(|name| heads(w.at(name), &cfg.decoder, memory)),
-            mask.map_or(Attend::all(), |mask| Attend::all().key_mask(mask)),
-        ),
-        Past::Cached { step, .. } => {
-            let n = cfg.decoder.heads;
-            (kept(w, [n, step.source, cfg.d_model / n]), Attend::all())
-        }
-    };
-    out(w, q.attention(k, v, attend)) // keys and values (B, H, S, D)
+    let stack = &cfg.decoder;
+    let q = heads(w.at("q_proj"), stack, past.by_source(x)); // (B, H, T, D)
+    let made = |memory| ["k_proj", "v_proj"].map(|name| heads(w.at(name), stack, memory));
+    let [k, v] = past.source(w, [stack.heads, cfg.d_model / stack.heads], made); // 2 × (B, H, S, D)
+    let attend = past.mask().map_or(Attend::all(), |mask| Attend::all().key_mask(mask));
+    out(w, q.attention(k, v, attend)).reshape(&x.shape())
 }
 
 /// An affine map, split into heads: (B, H, T, D).

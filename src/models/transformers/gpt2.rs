@@ -7,11 +7,11 @@
 //!           the causal mask, which the attention kernel knows
 //! Init      normal with deviation 0.02 (GPT, 2018), divided by √N where a layer writes to the residual, N such layers
 //!           (section 2.3)
-//! Shapes    input_ids, attention_mask (B, T) → logits (B, T, V); prompt_ids (1, P), max_new_tokens (1) →
-//!           generated_ids (1, P + n)
+//! Shapes    input_ids, attention_mask (B, T) → logits (B, T, V); prompt_ids, prompt_attention_mask (B, P),
+//!           max_new_tokens (1) → generated_ids (B, P + n)
 
-use super::past::Past;
-use super::{ACTIVATIONS, MAX_LAYERS, activation, check_mask, check_tokens};
+use super::past::{Past, newest};
+use super::{ACTIVATIONS, MAX_LAYERS, PROMPTS, SETTINGS, activation, check_mask, check_tokens};
 use crate::config::Config;
 use crate::engine::Tensors;
 use crate::error::Result;
@@ -19,6 +19,7 @@ use crate::graph::{Graph, Scope, Tensor};
 use crate::models::{Inputs, Model, Trains};
 use crate::programs::Program;
 use crate::programs::generate::{Causal, Phase, Reach, continue_prompt};
+use crate::programs::request::INPUTS;
 use crate::tensor::Dtype;
 
 /// `GPT2LMHeadModel`.
@@ -40,15 +41,15 @@ pub static GPT2: Model = Model {
         "scale_attn_by_inverse_layer_idx [false]",
         "tie_word_embeddings [true]",
     ],
-    inputs: &["input_ids (B, T)", "attention_mask (B, T), optional", "prompt_ids (1, P), max_new_tokens (1)"],
-    outputs: &["logits (B, T, vocab_size)", "generated_ids (1, P + n)", "debug.hidden_states.1 (B, T, n_embd)"],
+    inputs: &["input_ids (B, T)", "attention_mask (B, T), optional", PROMPTS, SETTINGS],
+    outputs: &["logits (B, T, vocab_size)", "generated_ids (B, P + n)", "debug.hidden_states.1 (B, T, n_embd)"],
     prefixes: &["transformer"],
     ignorable: |key| key.ends_with(".attn.bias") || key.ends_with(".attn.masked_bias"),
     build,
     check,
     program: Some(Program {
         needs: &["prompt_ids", "max_new_tokens"],
-        own: &["prompt_ids", "max_new_tokens"],
+        own: INPUTS,
         run: |context, inputs| continue_prompt(context, &CAUSAL, inputs),
     }),
     init: super::small_normal,
@@ -121,22 +122,16 @@ fn build(g: &Graph, config: &Config, inputs: &Inputs) {
     g.output("logits", lm_head(g, &cfg, x)); // (B, T, V)
 }
 
-/// Logits after one position: the phases of generation. Rows of earlier positions never meet the vocabulary.
+/// Logits of the next token: the phases of generation. Rows of other positions never meet the vocabulary.
 fn next_token(g: &Graph, config: &Config, phase: Phase) {
-    let cfg = Gpt2Config::read(config);
-    let input_ids = g.input("input_ids", Dtype::I32, &[1, phase.tokens()]);
-    let whole = |past| transformer(g, &cfg, input_ids, wpe(g, &cfg).slice(0, 0, phase.tokens()), past).0;
-    // (1, 1, C)
-    let x = match phase {
-        Phase::Window { .. } => whole(Past::None { mask: None }).index_select(1, g.input("last", Dtype::I32, &[1])),
-        Phase::Prefill { tokens, capacity } => whole(Past::Kept { capacity }).slice(1, tokens - 1, 1),
-        Phase::Step { capacity } => {
-            let [position, length] = ["position", "length"].map(|name| g.input(name, Dtype::I32, &[1]));
-            let past = Past::Cached { capacity, position, length };
-            transformer(g, &cfg, input_ids, position.embedding(wpe(g, &cfg)), past).0
-        }
+    let (cfg, [rows, tokens]) = (Gpt2Config::read(config), phase.shape());
+    let (input_ids, past) = Past::of(g, phase);
+    let positions = match past.positions() {
+        Some(positions) => positions.embedding(wpe(g, &cfg)), // (B, 1, C)
+        None => wpe(g, &cfg).slice(0, 0, tokens),             // (T, C)
     };
-    g.output("logits", lm_head(g, &cfg, x).reshape(&[1, cfg.vocab_size]));
+    let (x, _) = transformer(g, &cfg, input_ids, positions, past);
+    g.output("logits", lm_head(g, &cfg, newest(phase, x)).reshape(&[rows, cfg.vocab_size]));
 }
 
 fn wte<'g>(g: &'g Graph, cfg: &Gpt2Config) -> Tensor<'g> {
@@ -147,7 +142,7 @@ fn wpe<'g>(g: &'g Graph, cfg: &Gpt2Config) -> Tensor<'g> {
     g.root().weight("transformer.wpe.weight", &[cfg.n_positions, cfg.n_embd])
 }
 
-/// The body, up to its final norm, and what its first block makes. `positions` is (T, C).
+/// The body, up to its final norm, and what its first block makes. `positions` is (T, C) or (B, T, C).
 fn transformer<'g>(
     g: &'g Graph,
     cfg: &Gpt2Config,

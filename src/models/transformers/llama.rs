@@ -5,11 +5,11 @@
 //! Weights   transformers' `LlamaForCausalLM`, with or without `model.` before the keys of the body; `lm_head.weight`
 //!           where the checkpoint has it, else the tied `model.embed_tokens.weight`
 //! Differs   dropout does nothing: it is for training; `rotary_emb.inv_freq` of old checkpoints is computed instead
-//! Shapes    input_ids, attention_mask (B, T) → logits (B, T, V); prompt_ids (1, P), max_new_tokens (1) →
-//!           generated_ids (1, P + n)
+//! Shapes    input_ids, attention_mask (B, T) → logits (B, T, V); prompt_ids, prompt_attention_mask (B, P),
+//!           max_new_tokens (1) → generated_ids (B, P + n)
 
-use super::past::Past;
-use super::{ACTIVATIONS, MAX_LAYERS, activation, check_mask, check_tokens};
+use super::past::{Past, newest};
+use super::{ACTIVATIONS, MAX_LAYERS, PROMPTS, SETTINGS, activation, check_mask, check_tokens};
 use crate::config::Config;
 use crate::engine::Tensors;
 use crate::error::Result;
@@ -19,6 +19,7 @@ use crate::models::{Inputs, Model, Trains};
 use crate::nn::linear;
 use crate::programs::Program;
 use crate::programs::generate::{Causal, Phase, Reach, continue_prompt};
+use crate::programs::request::INPUTS;
 use crate::tensor::Dtype;
 
 /// `LlamaForCausalLM`.
@@ -45,15 +46,15 @@ pub static LLAMA: Model = Model {
          high_freq_factor, original_max_position_embeddings}",
         "rope_theta, rope_scaling {…} of older files",
     ],
-    inputs: &["input_ids (B, T)", "attention_mask (B, T), optional", "prompt_ids (1, P), max_new_tokens (1)"],
-    outputs: &["logits (B, T, vocab_size)", "generated_ids (1, P + n)", "debug.hidden_states.1 (B, T, hidden_size)"],
+    inputs: &["input_ids (B, T)", "attention_mask (B, T), optional", PROMPTS, SETTINGS],
+    outputs: &["logits (B, T, vocab_size)", "generated_ids (B, P + n)", "debug.hidden_states.1 (B, T, hidden_size)"],
     prefixes: &["model"],
     ignorable: |key| key.ends_with("rotary_emb.inv_freq"),
     build,
     check,
     program: Some(Program {
         needs: &["prompt_ids", "max_new_tokens"],
-        own: &["prompt_ids", "max_new_tokens"],
+        own: INPUTS,
         run: |context, inputs| continue_prompt(context, &CAUSAL, inputs),
     }),
     init: super::small_normal,
@@ -194,21 +195,13 @@ fn build(g: &Graph, config: &Config, inputs: &Inputs) {
     g.output("logits", lm_head(g, &cfg, x)); // (B, T, V)
 }
 
-/// Logits after one position: the phases of generation. Rows of earlier positions never meet the vocabulary.
+/// Logits of the next token: the phases of generation. Rows of other positions never meet the vocabulary.
 fn next_token(g: &Graph, config: &Config, phase: Phase) {
-    let cfg = LlamaConfig::read(config);
-    let input_ids = g.input("input_ids", Dtype::I32, &[1, phase.tokens()]);
-    let whole = |past| body(g, &cfg, input_ids, phase.tokens(), past).0;
-    // (1, 1, C)
-    let x = match phase {
-        Phase::Window { .. } => whole(Past::None { mask: None }).index_select(1, g.input("last", Dtype::I32, &[1])),
-        Phase::Prefill { tokens, capacity } => whole(Past::Kept { capacity }).slice(1, tokens - 1, 1),
-        Phase::Step { capacity } => {
-            let [position, length] = ["position", "length"].map(|name| g.input(name, Dtype::I32, &[1]));
-            body(g, &cfg, input_ids, capacity, Past::Cached { capacity, position, length }).0
-        }
-    };
-    g.output("logits", lm_head(g, &cfg, x).reshape(&[1, cfg.vocab_size]));
+    let (cfg, [rows, tokens]) = (LlamaConfig::read(config), phase.shape());
+    let positions = if let Phase::Step { capacity, .. } = phase { capacity } else { tokens };
+    let (input_ids, past) = Past::of(g, phase);
+    let (x, _) = body(g, &cfg, input_ids, positions, past);
+    g.output("logits", lm_head(g, &cfg, newest(phase, x)).reshape(&[rows, cfg.vocab_size]));
 }
 
 fn embed_tokens<'g>(g: &'g Graph, cfg: &LlamaConfig) -> Tensor<'g> {
@@ -271,8 +264,8 @@ fn self_attn<'g>(
     let project = |name: &str, heads: usize| {
         linear(w.at(name), x, heads.saturating_mul(d), cfg.attention_bias).heads(heads) // (B, heads, T, D)
     };
-    let q = project("q_proj", heads).rope(tables, past.position());
-    let k = project("k_proj", kv_heads).rope(tables, past.position());
+    let q = project("q_proj", heads).rope(tables, past.positions());
+    let k = project("k_proj", kv_heads).rope(tables, past.positions());
     let v = project("v_proj", kv_heads);
     let y = past.attention(w, q, k, v, 1.0 / (d as f64).sqrt()).merge_heads(); // (B, T, H·D)
     linear(w.at("o_proj"), y, cfg.hidden_size, cfg.attention_bias) // (B, T, C)

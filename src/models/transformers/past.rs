@@ -1,7 +1,9 @@
 //! Where a decoder's attention takes the keys and values before a token from, in the phases of generation.
 
-use crate::graph::{Scope, Tensor};
+use crate::graph::{Graph, Scope, Tensor};
 use crate::kernels::attention::attention::Attend;
+use crate::nn::cache::{Append, Reorder, append, fill};
+use crate::programs::generate::Phase;
 use crate::tensor::{Dtype, HostTensor};
 
 /// Where the keys and values before a token come from.
@@ -16,25 +18,40 @@ pub enum Past<'g> {
     Kept {
         /// Positions of the caches.
         capacity: usize,
+        /// Rows of the caches for every row of the sequence.
+        beams: usize,
     },
-    /// From caches, of which `length` positions are filled once this token's are at `position`.
+    /// From caches.
     Cached {
-        /// Positions of the caches.
-        capacity: usize,
-        /// i32 `(1)`.
-        position: Tensor<'g>,
-        /// i32 `(1)`.
+        /// Where this token's go.
+        to: Append<'g>,
+        /// Positions that are filled then: i32 `(B)`.
         length: Tensor<'g>,
     },
 }
 
 impl<'g> Past<'g> {
-    /// The position of the first token, where it is not 0.
-    pub fn position(self) -> Option<Tensor<'g>> {
-        match self {
-            Past::Cached { position, .. } => Some(position),
-            _ => None,
-        }
+    /// The `input_ids (B, T)` of a phase of generation, and where their past comes from.
+    pub fn of(g: &'g Graph, phase: Phase) -> (Tensor<'g>, Past<'g>) {
+        let input_ids = g.input("input_ids", Dtype::I32, &phase.shape());
+        let past = match phase {
+            Phase::Window { .. } => Past::None { mask: None },
+            Phase::Prefill { rows, capacity, .. } => Past::Kept { capacity, beams: rows.beams },
+            Phase::Step { rows, capacity } => {
+                let each = |name: &str| g.input(name, Dtype::I32, &[rows.total()]);
+                let beams = rows.beams;
+                let beams = (beams > 1).then(|| Reorder { beam_idx: each("beam_idx"), beams });
+                Past::Cached { to: Append { capacity, position: each("position"), beams }, length: each("length") }
+            }
+        };
+        (input_ids, past)
+    }
+
+    /// The positions `(B, 1)` of tokens that stand alone; all others begin at 0.
+    pub fn positions(self) -> Option<Tensor<'g>> {
+        let Past::Cached { to, .. } = self else { return None };
+        let [rows] = to.position.dims();
+        Some(to.position.reshape(&[rows, 1]))
     }
 
     /// Causal attention in which tokens see themselves and the past; the caches are named after the scope `w`.
@@ -46,24 +63,33 @@ impl<'g> Past<'g> {
         let causal = Attend::causal().scale(scale);
         match self {
             Past::None { mask } => q.attention(k, v, mask.map_or(causal, |mask| causal.key_mask(mask))),
-            Past::Kept { capacity } => {
-                let start = w.graph().constant(HostTensor::i32(&[1], vec![0]));
-                for (name, new) in [("key", k), ("value", v)] {
-                    keep(w, name, capacity, new, start);
-                }
+            Past::Kept { capacity, beams } => {
+                fill(w, [k, v].map(|new| repeated(new, beams)), capacity);
                 q.attention(k, v, causal)
             }
-            Past::Cached { capacity, position, length } => {
-                let [k, v] = [("key", k), ("value", v)].map(|(name, new)| keep(w, name, capacity, new, position));
+            Past::Cached { to, length } => {
+                let [k, v] = append(w, [k, v], to);
                 q.attention_decode(k, v, length, None, scale)
             }
         }
     }
 }
 
-/// The cache `name` of a layer after `new (1, H, T, D)` was written at `position`: (1, H, capacity, D).
-fn keep<'g>(w: Scope<'g>, name: &str, capacity: usize, new: Tensor<'g>, position: Tensor<'g>) -> Tensor<'g> {
-    let [b, h, _, d] = new.dims();
-    let state = w.graph().state(&format!("{}.{name} of {capacity}", w.path()), Dtype::F32, &[b, h, capacity, d]);
-    state.cache_append(new, position)
+/// Every row of `x (B, …)` `times` times, side by side.
+fn repeated(x: Tensor<'_>, times: usize) -> Tensor<'_> {
+    if times == 1 {
+        return x;
+    }
+    let rows: Vec<i32> = (0..x.shape()[0] * times).map(|row| (row / times) as i32).collect();
+    x.index_select(0, x.graph().constant(HostTensor::i32(&[rows.len()], rows)))
+}
+
+/// The vectors `(B, 1, C)` from which the next tokens of a phase are read, of `x (B, T, C)`.
+pub fn newest<'g>(phase: Phase, x: Tensor<'g>) -> Tensor<'g> {
+    if matches!(phase, Phase::Step { .. }) {
+        return x;
+    }
+    let [rows, _, c] = x.dims();
+    let last = x.graph().input("last", Dtype::I32, &[rows]);
+    x.gather(1, last.reshape(&[rows, 1, 1]).broadcast_to(&[rows, 1, c])) // (B, 1, C)
 }

@@ -6,10 +6,10 @@
 //!           the tied `shared.weight`
 //! Differs   dropout does nothing: it is for training; attention is not scaled by 1/√D, which the initial weights
 //!           make up for
-//! Shapes    input_ids, attention_mask (B, S), decoder_input_ids (B, T) → logits (B, T, V); prompt_ids (1, P),
-//!           max_new_tokens (1) → generated_ids (1, 1 + n)
+//! Shapes    input_ids, attention_mask (B, S), decoder_input_ids (B, T) → logits (B, T, V); prompt_ids,
+//!           prompt_attention_mask (B, P), max_new_tokens (1) → generated_ids (B, 1 + n)
 
-use super::{MAX_LAYERS, activation, check_mask, check_tokens};
+use super::{MAX_LAYERS, PROMPTS, SETTINGS, activation, check_mask, check_tokens};
 use crate::config::Config;
 use crate::engine::Tensors;
 use crate::error::Result;
@@ -19,7 +19,8 @@ use crate::models::{Inputs, Model, Trains};
 use crate::nn::linear;
 use crate::programs::Program;
 use crate::programs::generate::Reach;
-use crate::programs::seq2seq::{EncoderDecoder, Past, Phase, answer_prompt, keep, keep_whole, kept};
+use crate::programs::request::INPUTS;
+use crate::programs::seq2seq::{EncoderDecoder, Past, Phase, answer_prompt, keep_source, sources};
 use crate::tensor::{Dtype, HostTensor};
 
 /// `T5ForConditionalGeneration`.
@@ -43,16 +44,11 @@ pub static T5: Model = Model {
         "tie_word_embeddings [true]",
         "scale_decoder_outputs [tie_word_embeddings]",
     ],
-    inputs: &[
-        "input_ids (B, S)",
-        "attention_mask (B, S), optional",
-        "decoder_input_ids (B, T)",
-        "prompt_ids (1, P), max_new_tokens (1)",
-    ],
+    inputs: &["input_ids (B, S)", "attention_mask (B, S), optional", "decoder_input_ids (B, T)", PROMPTS, SETTINGS],
     outputs: &[
         "logits (B, T, vocab_size)",
         "encoder_last_hidden_state (B, S, d_model)",
-        "generated_ids (1, 1 + n)",
+        "generated_ids (B, 1 + n)",
         "debug.encoder_hidden_states.1 (B, S, d_model)",
         "debug.decoder_hidden_states.1 (B, T, d_model)",
     ],
@@ -63,7 +59,7 @@ pub static T5: Model = Model {
     check,
     program: Some(Program {
         needs: &["prompt_ids", "max_new_tokens"],
-        own: &["prompt_ids", "max_new_tokens"],
+        own: INPUTS,
         run: |context, inputs| answer_prompt(context, &GENERATION, inputs),
     }),
     trains: Some(Trains { output: "logits", target: "labels", losses: &["cross_entropy"] }),
@@ -154,19 +150,19 @@ fn build(g: &Graph, config: &Config, inputs: &Inputs) {
 fn phase(g: &Graph, config: &Config, phase: Phase) {
     let cfg = T5Config::read(config);
     match phase {
-        Phase::Encode { source } => {
-            let (memory, _) = encoder(g, &cfg, g.input("input_ids", Dtype::I32, &[1, source]), None);
+        Phase::Encode(sizes) => {
+            let (input_ids, mask) = sources(g, sizes);
+            let (memory, _) = encoder(g, &cfg, input_ids, mask);
             for i in 0..cfg.num_decoder_layers {
                 let w = cross_attention(g, i);
-                keep_whole(w, ["k", "v"].map(|name| heads(w.at(name), &cfg, memory)));
+                keep_source(w, ["k", "v"].map(|name| heads(w.at(name), &cfg, memory)));
             }
             g.output("encoder_last_hidden_state", memory);
         }
-        Phase::Step(step) => {
-            let position = g.input("position", Dtype::I32, &[1]);
-            let past = Past::Cached { position, step };
-            let (x, _) = decoder(g, &cfg, g.input("input_ids", Dtype::I32, &[1, 1]), past);
-            g.output("logits", lm_head(g, &cfg, x).reshape(&[1, cfg.vocab_size]));
+        Phase::Step(sizes) => {
+            let (input_ids, past) = Past::of_step(g, sizes);
+            let (x, _) = decoder(g, &cfg, input_ids, past);
+            g.output("logits", lm_head(g, &cfg, x).reshape(&[sizes.rows.total(), cfg.vocab_size]));
         }
     }
 }
@@ -203,16 +199,16 @@ fn encoder<'g>(
 
 /// What the decoder makes, and what its first block makes: both (B, T, C).
 fn decoder<'g>(g: &'g Graph, cfg: &T5Config, input_ids: Tensor<'g>, past: Past<'g>) -> (Tensor<'g>, Tensor<'g>) {
-    let (w, [_, t]) = (g.root().at("decoder"), input_ids.dims());
+    let (w, [b, t]) = (g.root().at("decoder"), input_ids.dims());
     let mut x = input_ids.embedding(shared(g, cfg)); // (B, T, C)
     let attend = match past {
         Past::None { .. } => {
             let (bias, _) = relative(w, cfg, g.iota(Dtype::I32, t, 0.0, 1.0), t, Side::Before);
             Attend::causal().scale(1.0).bias(bias)
         }
-        Past::Cached { position, step } => {
-            let (bias, seen) = relative(w, cfg, position, step.capacity, Side::Before);
-            Attend::all().scale(1.0).bias(bias).key_mask(seen)
+        Past::Cached { to, .. } => {
+            let (bias, seen) = relative(w, cfg, to.position, to.capacity, Side::Before);
+            Attend::all().scale(1.0).bias(bias).key_mask(seen.broadcast_to(&[b, to.capacity]))
         }
     };
     let mut first = x;
@@ -240,10 +236,7 @@ fn lm_head<'g>(g: &'g Graph, cfg: &T5Config, x: Tensor<'g>) -> Tensor<'g> {
 
 fn self_attention<'g>(w: Scope<'g>, cfg: &T5Config, x: Tensor<'g>, past: Past<'g>, attend: Attend<'g>) -> Tensor<'g> {
     let [q, k, v] = ["q", "k", "v"].map(|name| heads(w.at(name), cfg, x)); // 3 × (B, H, T, D)
-    let [k, v] = match past {
-        Past::None { .. } => [k, v],
-        Past::Cached { position, step } => keep(w, [k, v], step.capacity, position), // 2 × (1, H, capacity, D)
-    };
+    let [k, v] = past.own(w, [k, v]); // 2 × (B, H, T, D) or (B, H, capacity, D)
     out(w, cfg, q.attention(k, v, attend))
 }
 
@@ -252,15 +245,12 @@ fn cross_attention(g: &Graph, block: usize) -> Scope<'_> {
 }
 
 fn encoder_attention<'g>(w: Scope<'g>, cfg: &T5Config, x: Tensor<'g>, past: Past<'g>) -> Tensor<'g> {
-    let q = heads(w.at("q"), cfg, x); // (B, H, T, D)
+    let q = heads(w.at("q"), cfg, past.by_source(x)); // (B, H, T, D)
+    let made = |memory| ["k", "v"].map(|name| heads(w.at(name), cfg, memory));
+    let [k, v] = past.source(w, [cfg.num_heads, cfg.d_kv], made); // 2 × (B, H, S, D)
     let all = Attend::all().scale(1.0);
-    let ([k, v], attend) = match past {
-        Past::None { memory, mask } => {
-            (["k", "v"].map(|name| heads(w.at(name), cfg, memory)), mask.map_or(all, |mask| all.key_mask(mask)))
-        }
-        Past::Cached { step, .. } => (kept(w, [cfg.num_heads, step.source, cfg.d_kv]), all),
-    };
-    out(w, cfg, q.attention(k, v, attend)) // keys and values (B, H, S, D)
+    let attend = past.mask().map_or(all, |mask| all.key_mask(mask));
+    out(w, cfg, q.attention(k, v, attend)).reshape(&x.shape())
 }
 
 fn heads<'g>(w: Scope<'g>, cfg: &T5Config, x: Tensor<'g>) -> Tensor<'g> {

@@ -113,7 +113,7 @@ pub const GPT2: &[Wrong] = &[
             })
         },
         REFERENCE,
-        "prompt_ids: is (1, 0), expected (1, P)",
+        "prompt_ids: is (1, 0), expected (B, P)",
     ),
 ];
 
