@@ -30,8 +30,7 @@ pub fn rows() -> Vec<Gradient> {
         factor("f32/12x12", &[12, 12]),
         factor("f32/2x3x3x3/batch", &[2, 3, 3, 3]),
         // Only the lower triangle is read, so only it has gradients.
-        Row::new(&CHOLESKY, "f32/3x3/lower")
-            .list(&[3, 3], &[4.0, 9.0, 9.0, 1.5, 5.0, 9.0, -2.0, 0.5, 3.0]),
+        Row::new(&CHOLESKY, "f32/3x3/lower").list(&[3, 3], &[4.0, 9.0, 9.0, 1.5, 5.0, 9.0, -2.0, 0.5, 3.0]),
         Row::new(&CHOLESKY, "f32/4x4/not_scaled").f32(&[4, 4]).view(away_from_zero),
     ];
     for transposed in [false, true] {

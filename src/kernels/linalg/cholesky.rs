@@ -46,8 +46,7 @@ pub static CHOLESKY: Kernel = Kernel {
                 grid: |c| Grid::Groups(matrices(c, A).0 as u64),
                 loops: |c| {
                     let n = matrices(c, A).1;
-                    let column =
-                        |j: usize| j.div_ceil(WIDE) + (n - j).div_ceil(WIDE) * (j / 8 + j % 8 + 2) + 1;
+                    let column = |j: usize| j.div_ceil(WIDE) + (n - j).div_ceil(WIDE) * (j / 8 + j % 8 + 2) + 1;
                     (0..n).map(|j| column(j) as u64).sum()
                 },
             }],
@@ -100,42 +99,47 @@ fn bound(r: &Ref, out: &[Vec<f64>]) -> Vec<Vec<f64>> {
     vec![l.collect(), vec![0.0; out[1].len()]]
 }
 
-/// The bounds of a matrix whose leading `m` rows are positive definite.
-///
-/// The factor is exact for `a + E` with `|E_ij| ≤ γ·√(a_ii·a_jj)`. Then `l + Δ = l·(1 + F)` with a lower `F` and
-/// `F + Fᵀ = l⁻¹·E·l⁻ᵀ − F·Fᵀ`; where the norm `e` of the first term is below ½, that of `F` is at most `√2·e`, so that
-/// `|F| ≤ Φ(|l⁻¹|·|E|·|l⁻ᵀ| + 2·e²)`. Rows below the leading ones are solutions of its triangle.
+/// The bounds of a matrix whose leading `m` rows are positive definite; rows below are solutions of their triangle.
 fn of_matrix(a: &[f64], l: &[f64], n: usize, m: usize, tol: Tol) -> Vec<f64> {
-    let mut bounds = vec![0.0; n * n];
-    let gamma = gamma(n, tol);
-    let flushed = M * (n + 2) as f64;
+    let (gamma, flushed) = (gamma(n, tol), M * (n + 2) as f64);
     let triangle = Triangle::of(l, n, m, false);
+    // The first pass: |E_ij| ≤ γ·√(a_ii·a_jj). The second: ≤ γ·|l̂|·|l̂ᵀ|, with what the first knows of l̂.
     let roots: Vec<f64> = (0..m).map(|i| a[i * n + i].sqrt()).collect();
     let (t, s) = (triangle.times_inverse(&roots), triangle.times_inverse(&vec![1.0; m]));
-    let of_e = |i: usize, j: usize| gamma * t[i] * t[j] + flushed * s[i] * s[j];
-    let e = (0..m).map(|i| of_e(i, i)).sum::<f64>();
-    let known = e < 0.5;
-    let mut moved = vec![0.0; m * m];
+    let first = moved(&triangle, |i, j| gamma * t[i] * t[j] + flushed * s[i] * s[j]);
+    let known = first.iter().all(|e| e.is_finite());
+    let w = triangle.inverse_times(&first);
+    let dot = |i: usize, j: usize| (0..=j).map(|k| w[i * m + k] * w[j * m + k]).sum::<f64>();
+    let second = if known { moved(&triangle, |i, j| gamma * dot(i, j) + flushed * s[i] * s[j]) } else { first };
+    let mut bounds = vec![0.0; n * n];
     for i in 0..m {
-        for k in 0..=i {
-            for j in 0..=k {
-                let f = (of_e(k, j) + 2.0 * e * e) * if k == j { 0.5 } else { 1.0 };
-                moved[i * m + j] += l[i * n + k].abs() * f;
-            }
-        }
-        for j in 0..=i {
-            bounds[i * n + j] = if known { moved[i * m + j] + M } else { f64::INFINITY };
-        }
+        (0..=i).for_each(|j| bounds[i * n + j] = second[i * m + j] + M);
     }
-    let moved = Triangle::moved(moved, m);
+    let second = Triangle::moved(second, m);
     for i in m..n {
-        let row = &l[i * n..i * n + m];
-        let error = triangle.error(row, gamma, Some(&moved), &vec![flushed; m]);
-        for (j, e) in error.into_iter().enumerate() {
-            bounds[i * n + j] = if known { e + M } else { f64::INFINITY };
-        }
+        let error = triangle.error(&l[i * n..i * n + m], gamma, Some(&second), &vec![flushed; m]);
+        let known = |e: f64| if e.is_nan() { f64::INFINITY } else { e + M };
+        error.into_iter().enumerate().for_each(|(j, e)| bounds[i * n + j] = known(e));
     }
     bounds
+}
+
+/// How far `l` moves, at most, where `|l⁻¹·E·l⁻ᵀ|` is at most `of_e`, and what is computed is the factor of `a + E`.
+///
+/// It is `l·(1 + F)` with a lower `F` and `F + Fᵀ = l⁻¹·E·l⁻ᵀ − F·Fᵀ`. Where the norm `e` of the first term is below ½,
+/// that of `F` is at most `√2·e`, so that `|F| ≤ Φ(|l⁻¹·E·l⁻ᵀ| + 2·e²)`; where it is not, nothing is known.
+fn moved(triangle: &Triangle, of_e: impl Fn(usize, usize) -> f64) -> Vec<f64> {
+    let m = triangle.n;
+    let mut f: Vec<f64> = (0..m * m).map(|at| if at % m > at / m { 0.0 } else { of_e(at / m, at % m) }).collect();
+    let squares = |(at, e): (usize, &f64)| e * e * if at % m == at / m { 1.0 } else { 2.0 };
+    let norm = f.iter().enumerate().map(squares).sum::<f64>().sqrt();
+    if norm.is_nan() || norm >= 0.5 {
+        return vec![f64::INFINITY; m * m];
+    }
+    for (at, f) in f.iter_mut().enumerate().filter(|(at, _)| at % m <= at / m) {
+        *f = (*f + 2.0 * norm * norm) * if at % m == at / m { 0.5 } else { 1.0 };
+    }
+    triangle.own_times(&f)
 }
 
 /// What [`Tensor::cholesky`] returns.

@@ -64,8 +64,7 @@ pub static SOLVE_TRIANGULAR: Kernel = Kernel {
     ],
     choose: |c, adapter| {
         let n = matrices(c, L).1;
-        let lanes_own_columns =
-            n <= 8 || (adapter.kind == AdapterKind::Cpu && (n <= 64 || columns(c) >= WG as u64));
+        let lanes_own_columns = n <= 8 || (adapter.kind == AdapterKind::Cpu && (n <= 64 || columns(c) >= WG as u64));
         usize::from(!lanes_own_columns)
     },
     work: |c| Work { flops: columns(c) * (matrices(c, L).1 as u64).pow(2), bytes: c.bytes() },

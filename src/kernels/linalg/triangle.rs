@@ -2,7 +2,8 @@
 
 /// A lower triangle of `n` rows, or its transpose, as magnitudes: its own, and those of its inverse.
 pub(super) struct Triangle {
-    n: usize,
+    /// Its rows.
+    pub n: usize,
     transposed: bool,
     l: Vec<f64>,
     inverse: Vec<f64>,
@@ -47,6 +48,17 @@ impl Triangle {
         self.times(&self.inverse, v)
     }
 
+    /// `|t|·m`, of a lower `m`.
+    pub fn own_times(&self, m: &[f64]) -> Vec<f64> {
+        lower_product(&self.l, m, self.n)
+    }
+
+    /// `|t⁻¹|·(|t| + m)`, of a lower `m`.
+    pub fn inverse_times(&self, m: &[f64]) -> Vec<f64> {
+        let sum: Vec<f64> = self.l.iter().zip(m).map(|(l, m)| l + m).collect();
+        lower_product(&self.inverse, &sum, self.n)
+    }
+
     /// How far a solution `x` of the triangle is off, at most, where its elements are off by up to `gamma·|t| + moved`,
     /// and the right side by `side`.
     ///
@@ -73,4 +85,17 @@ impl Triangle {
     pub fn moved(l: Vec<f64>, n: usize) -> Triangle {
         Triangle { n, transposed: false, l, inverse: vec![] }
     }
+}
+
+/// The product of two lower triangles of `n` rows.
+fn lower_product(a: &[f64], b: &[f64], n: usize) -> Vec<f64> {
+    let mut y = vec![0.0; n * n];
+    for i in 0..n {
+        for k in 0..=i {
+            for j in 0..=k {
+                y[i * n + j] += a[i * n + k] * b[k * n + j];
+            }
+        }
+    }
+    y
 }
