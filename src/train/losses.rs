@@ -206,6 +206,26 @@ pub fn hinge<'g>(o: Tensor<'g>, y: Tensor<'g>, margin: f64) -> Tensor<'g> {
     mean((margin - y * o).relu())
 }
 
+/// The mean over rows of `Σ max(0, −y·s)`: how far scores `s` lie on the wrong side.
+///
+/// It is made as `½·(p − y)·s`, with `p` the side that a score is on, +1 where `s ≥ 0`. So its gradient is `½·(p − y)` at
+/// `s = 0` too, and a step of `sgd` with lr 1 on one row is Rosenblatt's rule: `w ← w + y·x` where `p` is wrong.
+///
+/// # Shapes
+/// `s`, `y (…, O)` → `()`
+/// # Units
+/// `y` −1 or 1
+/// # Gradient
+/// `s`
+/// # Source
+/// Rosenblatt 1958; Novikoff 1962
+#[track_caller]
+pub fn perceptron<'g>(s: Tensor<'g>, y: Tensor<'g>) -> Tensor<'g> {
+    let g = s.graph();
+    let side = s.compare("ge", g.scalar(0.0)).r#where(g.scalar(1.0), g.scalar(-1.0)).stop_gradient();
+    rows_mean((side - y) * s) * 0.5
+}
+
 /// The mean over rows of `1/C·Σ_{c ≠ y} max(0, margin − o[y] + o[c])`.
 ///
 /// # Shapes

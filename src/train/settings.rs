@@ -24,6 +24,7 @@ pub const LOSSES: [(&str, &[&str]); 21] = [
     ("cosine_embedding", &["margin"]),
     ("hinge", &["margin"]),
     ("multi_margin", &["margin"]),
+    ("perceptron", &[]),
     ("mdn_nll", &[]),
     ("vae", &["reconstruction", "beta"]),
     ("noise_prediction", &["num_train_timesteps", "beta_schedule", "beta_start", "beta_end"]),

@@ -63,6 +63,7 @@ const CASES: &[Case] = &[
     case("feedforward/polynomial_regression"),
     case("training/logistic_regression"),
     case("training/softmax_regression"),
+    case("feedforward/perceptron"),
     MLP.loss("cross_entropy"),
     MLP.loss("mse"),
     MLP.loss("l1"),
@@ -236,7 +237,7 @@ fn targets(model: &Model, config: &Config, loss: &str, batch: &mut Tensors) -> R
         "binary_cross_entropy_with_logits" => {
             HostTensor::f32(&output, (0..n(&output)).map(|i| (i % 2) as f32).collect())
         }
-        "hinge" => signs(&output),
+        "hinge" | "perceptron" => signs(&output),
         "gaussian_nll" => weights(&[rows, &[classes / 2]].concat(), 13),
         "kl_divergence" => {
             let each = |i: usize| (1.0 + (i % classes) as f32) / (classes * (classes + 1) / 2) as f32;

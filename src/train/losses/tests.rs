@@ -131,6 +131,8 @@ fn a_target_of_another_shape_is_an_error() {
 fn margins() {
     let given: Given = &[("o", &[4, 1], &[0.5, -1.25, 2.0, -0.25]), ("y", &[4, 1], &[1.0, 1.0, -1.0, -1.0])];
     check(given, |_, x| hinge(x[0], x[1], 1.0), (0.5 + 2.25 + 3.0 + 0.75) / 4.0);
+    let given: Given = &[("o", &[2, 2], &[0.5, -1.25, 2.0, -0.25]), ("y", &[2, 2], &[1.0, 1.0, -1.0, -1.0])];
+    check(given, |_, x| perceptron(x[0], x[1]), (1.25 + 2.0) / 2.0);
     let given: Given = &[("o", &[4, 3], &LOGITS), ("T", &[4], &[2.0, 0.0, 1.0, 1.0])];
     let mut expected = 0.0;
     for (row, y) in LOGITS.chunks(3).zip([2, 0, 1, 1]) {
