@@ -60,7 +60,8 @@ fn run(args: &Args) -> Result<()> {
     let mut rules = Rules::greedy(&context.generation, args.n);
     context.generation.finish()?;
     let &Args { temperature, top_k, top_p, repetition_penalty, .. } = args;
-    rules.sampling = Sampling { temperature, top_k, top_p, repetition_penalty, seed: args.source.seed };
+    rules.sampling =
+        Sampling { temperature, top_k, top_p, repetition_penalty, seed: args.source.seed, ..Sampling::default() };
     let mut decoder = Decoder::open(context, &llama::CAUSAL, positions(prompt.len(), args.n), Cache::Kept)?;
     print!("{}", args.prompt);
     let mut stream = Stream::after(&text, &prompt);
