@@ -1,13 +1,14 @@
-//! Text from GPT-2, one token at a time: a plan for the prompt, then one plan for every token after it, over
+//! Text from GPT-2, one token at a time: a plan for the prompts, then one plan for every token after them, over
 //! caches of keys and values.
 //!
 //! ```text
-//! cargo run --release --example gpt2 -- --hub openai-community/gpt2 --prompt "The mill on the hill" -n 40
+//! cargo run --release --example gpt2 -- --hub openai-community/gpt2 --prompt "The mill on the hill" -n 40 --stop .
 //! cargo run --release --example gpt2 -- --random --layers 12 --width 768
 //! ```
 
 use std::io::Write;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Parser;
@@ -16,9 +17,9 @@ use handmill::config::Config;
 use handmill::engine::Engine;
 use handmill::folder::hub_cache;
 use handmill::models::{Loaded, transformers::gpt2};
-use handmill::programs::generate::{Cache, Decoder, Rules, positions};
+use handmill::programs::generate::{Cache, Decoder, Rows, Rules, positions};
 use handmill::programs::{Context, sample::Sampling};
-use handmill::tokenizer::Tokenizer;
+use handmill::tokenizer::{StopStrings, TextStream, Tokenizer};
 
 /// Continues a prompt with GPT-2. Without a checkpoint the weights are random: ids come out, not text.
 #[derive(Parser)]
@@ -38,12 +39,18 @@ struct Args {
     /// Width of a random model, a multiple of 64; GPT-2 has 768
     #[arg(long, default_value_t = 128)]
     width: usize,
-    /// What to continue
+    /// What to continue; several are continued side by side
     #[arg(long, default_value = "A hand mill is")]
-    prompt: String,
+    prompt: Vec<String>,
     /// Most tokens to generate
     #[arg(short, default_value_t = 32)]
     n: usize,
+    /// End before this text; may be given several times
+    #[arg(long, value_name = "TEXT")]
+    stop: Vec<String>,
+    /// Search for the most probable text along so many beginnings; nothing is drawn
+    #[arg(long, default_value_t = 1)]
+    beams: usize,
     /// 0 takes the best token every time
     #[arg(long, default_value_t = 0.8)]
     temperature: f64,
@@ -53,6 +60,12 @@ struct Args {
     /// Draw from the fewest tokens that have this probability together
     #[arg(long, value_name = "P", default_value_t = 1.0)]
     top_p: f64,
+    /// Draw only from tokens that have P times the probability of the best one
+    #[arg(long, value_name = "P", default_value_t = 0.0)]
+    min_p: f64,
+    /// Above 1, makes tokens that occurred less probable
+    #[arg(long, value_name = "X", default_value_t = 1.0)]
+    repetition_penalty: f64,
     /// Seed of the draws, and of random weights
     #[arg(long, default_value_t = 0)]
     seed: u64,
@@ -72,39 +85,47 @@ fn run(args: &Args) -> Result<()> {
     let (engine, notice) = Engine::open(&args.device)?;
     notice.iter().for_each(|text| eprintln!("{text}"));
     let (context, tokenizer) = model(args, &engine)?; // without a tokenizer, ids 0..256 stand for bytes
-    let prompt = match &tokenizer {
-        Some(tokenizer) => tokenizer.encode(&args.prompt, true)?,
-        None => args.prompt.bytes().map(i32::from).collect(),
+    let encode = |text: &String| match &tokenizer {
+        Some(tokenizer) => tokenizer.encode(text, true),
+        None => Ok(text.bytes().map(i32::from).collect()),
     };
+    let prompts = args.prompt.iter().map(encode).collect::<Result<Vec<_>>>()?;
+    let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
     let mut rules = Rules::greedy(&context.generation, args.n);
     context.generation.finish()?;
-    let &Args { temperature, top_k, top_p, seed, .. } = args;
-    rules.sampling = Sampling { temperature, top_k, top_p, seed, ..Sampling::default() };
-    let mut decoder = Decoder::open(&context, &gpt2::CAUSAL, positions(prompt.len(), args.n).max(1), Cache::Kept)?;
-    print!("{}", args.prompt);
-    let (mut fresh, mut shown, mut times) = (vec![], 0, vec![]);
-    decoder.generate(&prompt, &rules, &mut |id| {
-        fresh.push(id);
-        // A character may take several tokens: half of one is not printed yet.
-        let text = tokenizer.as_ref().map(|t| t.decode(&fresh, true).unwrap_or_default());
-        let text = text.unwrap_or_else(|| fresh.iter().map(|id| format!(" {id}")).collect());
-        if let Some(new) = text.get(shown..).filter(|new| !new.ends_with('\u{fffd}')) {
-            print!("{new}");
-            shown = text.len();
-        }
+    let &Args { top_k, top_p, min_p, repetition_penalty, seed, .. } = args;
+    let temperature = if args.beams > 1 { 0.0 } else { args.temperature };
+    rules.sampling = Sampling { temperature, top_k, top_p, min_p, repetition_penalty, seed, ..Sampling::default() };
+    rules.beams.num_beams = args.beams;
+    rules.stop = tokenizer.clone().map(|tokenizer| Arc::new(StopStrings::new(tokenizer, args.stop.clone())));
+    let rows = Rows::of(prompts.len(), &rules);
+    let mut decoder =
+        Decoder::open_rows(&context, &gpt2::CAUSAL, rows, positions(longest, args.n).max(1), Cache::Kept)?;
+    let stream = || TextStream::until(tokenizer.as_deref(), &args.stop);
+    let mut streams: Vec<_> = prompts.iter().map(|_| stream()).collect();
+    let (mut texts, mut times) = (args.prompt.clone(), vec![]);
+    let live = prompts.len() == 1; // several texts are printed in the end
+    let mut add = |row: usize, text: String| {
+        print!("{}", if live { &text } else { "" });
         let _ = std::io::stdout().flush();
+        texts[row] += &text;
+    };
+    print!("{}", if live { &args.prompt[0] } else { "" });
+    decoder.generate_rows(&prompts, &rules, &mut |row, id| {
+        add(row, streams[row].push(id).unwrap_or_default());
         times.push(Instant::now());
     })?;
-    println!();
-    if let [first, .., last] = times[..] {
-        let rate = (times.len() - 1) as f64 / (last - first).as_secs_f64();
+    streams.iter_mut().enumerate().try_for_each(|(row, stream)| stream.finish().map(|rest| add(row, rest)))?;
+    println!("{}", if live { String::new() } else { texts.join("\n\n") });
+    if let ([first, .., last], 1) = (&times[..], args.beams) {
+        let rate = (times.len() - 1) as f64 / (*last - *first).as_secs_f64();
         eprintln!("{} tokens, {rate:.1} tokens/s after the first, on {}", times.len(), engine.name());
     }
     Ok(())
 }
 
 /// The model and its tokenizer, or random weights without one.
-fn model(args: &Args, engine: &Engine) -> Result<(Context, Option<Tokenizer>)> {
+fn model(args: &Args, engine: &Engine) -> Result<(Context, Option<Arc<Tokenizer>>)> {
     let folder = args.hub.as_deref().map(hub_cache).transpose()?.or(args.model.clone());
     let Some(folder) = folder else {
         let (layers, width, heads) = (args.layers, args.width, args.width / 64);
@@ -116,5 +137,5 @@ fn model(args: &Args, engine: &Engine) -> Result<(Context, Option<Tokenizer>)> {
     let loaded = Loaded::open_as(&folder, &gpt2::GPT2)?;
     let (context, notices) = Context::open(&loaded, engine)?;
     notices.iter().for_each(|text| eprintln!("{text}"));
-    Ok((context, Some(loaded.folder.tokenizer()?)))
+    Ok((context, Some(Arc::new(loaded.folder.tokenizer()?))))
 }

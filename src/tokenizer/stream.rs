@@ -10,7 +10,7 @@ use crate::error::Result;
 /// The pieces that [`TextStream::push`] and [`TextStream::finish`] return make up the text of all ids, up to the first
 /// stop text.
 pub struct TextStream<'t> {
-    tokenizer: &'t Tokenizer,
+    tokenizer: Option<&'t Tokenizer>,
     stop: &'t [String],
     /// The ids since the piece before the last one, and how many of them have been turned into text: a decoder may treat
     /// the first of its ids differently, so the last piece is decoded with the new one.
@@ -22,14 +22,14 @@ pub struct TextStream<'t> {
 }
 
 impl<'t> TextStream<'t> {
-    /// A stream of new text; special tokens are left out.
-    pub fn new(tokenizer: &'t Tokenizer) -> TextStream<'t> {
+    /// A stream of new text; special tokens are left out. Without a tokenizer, ids stand for themselves.
+    pub fn new(tokenizer: impl Into<Option<&'t Tokenizer>>) -> TextStream<'t> {
         TextStream::until(tokenizer, &[])
     }
 
     /// As [`TextStream::new`], ending before the first of the texts `stop`.
-    pub fn until(tokenizer: &'t Tokenizer, stop: &'t [String]) -> TextStream<'t> {
-        TextStream { tokenizer, stop, ids: vec![], turned: 0, held: String::new(), stopped: false }
+    pub fn until(tokenizer: impl Into<Option<&'t Tokenizer>>, stop: &'t [String]) -> TextStream<'t> {
+        TextStream { tokenizer: tokenizer.into(), stop, ids: vec![], turned: 0, held: String::new(), stopped: false }
     }
 
     /// The text that `id` completes.
@@ -65,8 +65,11 @@ impl<'t> TextStream<'t> {
 
     /// The text of the ids that have not been turned.
     fn fresh(&self) -> Result<String> {
-        let before = self.tokenizer.decode(&self.ids[..self.turned], true)?;
-        let text = self.tokenizer.decode(&self.ids, true)?;
+        let decode = |ids: &[i32]| match self.tokenizer {
+            Some(tokenizer) => tokenizer.decode(ids, true),
+            None => Ok(ids.iter().map(|id| format!(" {id}")).collect()),
+        };
+        let (before, text) = (decode(&self.ids[..self.turned])?, decode(&self.ids)?);
         Ok(text.get(before.len()..).unwrap_or_default().to_owned())
     }
 
