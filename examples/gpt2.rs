@@ -6,33 +6,26 @@
 //! cargo run --release --example gpt2 -- --random --layers 12 --width 768
 //! ```
 
+#[path = "common/source.rs"]
+mod source;
+
 use std::io::Write;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Parser;
 use handmill::Result;
-use handmill::config::Config;
-use handmill::engine::Engine;
-use handmill::folder::hub_cache;
-use handmill::models::{Loaded, transformers::gpt2};
+use handmill::models::transformers::gpt2;
 use handmill::programs::generate::{Cache, Decoder, Rows, Rules, positions};
-use handmill::programs::{Context, sample::Sampling};
-use handmill::tokenizer::{StopStrings, TextStream, Tokenizer};
+use handmill::programs::sample::Sampling;
+use handmill::tokenizer::{StopStrings, TextStream};
+use source::Source;
 
 /// Continues a prompt with GPT-2. Without a checkpoint the weights are random: ids come out, not text.
 #[derive(Parser)]
 struct Args {
-    /// Model folder: config.json, model.safetensors, tokenizer.json
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["hub", "random"])]
-    model: Option<PathBuf>,
-    /// A model of the hub cache
-    #[arg(long, value_name = "ORG/NAME", conflicts_with = "random")]
-    hub: Option<String>,
-    /// Random weights; the default where no checkpoint is named
-    #[arg(long)]
-    random: bool,
+    #[command(flatten)]
+    source: Source,
     /// Blocks of a random model; GPT-2 has 12
     #[arg(long, default_value_t = 4)]
     layers: usize,
@@ -63,15 +56,9 @@ struct Args {
     /// Draw only from tokens that have P times the probability of the best one
     #[arg(long, value_name = "P", default_value_t = 0.0)]
     min_p: f64,
-    /// Above 1, makes tokens that occurred less probable
+    /// Makes tokens that occurred less likely; 1 changes nothing
     #[arg(long, value_name = "X", default_value_t = 1.0)]
     repetition_penalty: f64,
-    /// Seed of the draws, and of random weights
-    #[arg(long, default_value_t = 0)]
-    seed: u64,
-    /// auto, gpu, gpu:N, a part of an adapter's name, or reference
-    #[arg(long, default_value = "auto")]
-    device: String,
 }
 
 fn main() {
@@ -82,27 +69,24 @@ fn main() {
 }
 
 fn run(args: &Args) -> Result<()> {
-    let (engine, notice) = Engine::open(&args.device)?;
-    notice.iter().for_each(|text| eprintln!("{text}"));
-    let (context, tokenizer) = model(args, &engine)?; // without a tokenizer, ids 0..256 stand for bytes
-    let encode = |text: &String| match &tokenizer {
-        Some(tokenizer) => tokenizer.encode(text, true),
-        None => Ok(text.bytes().map(i32::from).collect()),
-    };
-    let prompts = args.prompt.iter().map(encode).collect::<Result<Vec<_>>>()?;
+    let (layers, width, heads) = (args.layers, args.width, args.width / 64);
+    let small = format!(r#"{{"n_layer": {layers}, "n_embd": {width}, "n_head": {heads}}}"#);
+    let opened = args.source.open(&gpt2::GPT2, &small)?;
+    let (context, text) = (&opened.context, opened.text()?); // without a tokenizer, ids 0..256 stand for bytes
+    let prompts = args.prompt.iter().map(|prompt| text.encode(prompt)).collect::<Result<Vec<_>>>()?;
     let longest = prompts.iter().map(Vec::len).max().unwrap_or(0);
     let mut rules = Rules::greedy(&context.generation, args.n);
     context.generation.finish()?;
-    let &Args { top_k, top_p, min_p, repetition_penalty, seed, .. } = args;
+    let &Args { top_k, top_p, min_p, repetition_penalty, source: Source { seed, .. }, .. } = args;
     let temperature = if args.beams > 1 { 0.0 } else { args.temperature };
     rules.sampling = Sampling { temperature, top_k, top_p, min_p, repetition_penalty, seed, ..Sampling::default() };
     rules.beams.num_beams = args.beams;
+    let tokenizer = text.0.map(Arc::new);
     rules.stop = tokenizer.clone().map(|tokenizer| Arc::new(StopStrings::new(tokenizer, args.stop.clone())));
-    let rows = Rows::of(prompts.len(), &rules);
-    let mut decoder =
-        Decoder::open_rows(&context, &gpt2::CAUSAL, rows, positions(longest, args.n).max(1), Cache::Kept)?;
-    let stream = || TextStream::until(tokenizer.as_deref(), &args.stop);
-    let mut streams: Vec<_> = prompts.iter().map(|_| stream()).collect();
+    let (rows, capacity) = (Rows::of(prompts.len(), &rules), positions(longest, args.n).max(1));
+    let mut decoder = Decoder::open_rows(context, &gpt2::CAUSAL, rows, capacity, Cache::Kept)?;
+    let stream = |prompt: &Vec<i32>| TextStream::until(tokenizer.as_deref(), &args.stop).after(prompt);
+    let mut streams: Vec<_> = prompts.iter().map(stream).collect();
     let (mut texts, mut times) = (args.prompt.clone(), vec![]);
     let live = prompts.len() == 1; // several texts are printed in the end
     let mut add = |row: usize, text: String| {
@@ -119,23 +103,7 @@ fn run(args: &Args) -> Result<()> {
     println!("{}", if live { String::new() } else { texts.join("\n\n") });
     if let ([first, .., last], 1) = (&times[..], args.beams) {
         let rate = (times.len() - 1) as f64 / (*last - *first).as_secs_f64();
-        eprintln!("{} tokens, {rate:.1} tokens/s after the first, on {}", times.len(), engine.name());
+        eprintln!("{} tokens, {rate:.1} tokens/s after the first, on {}", times.len(), opened.engine.name());
     }
     Ok(())
-}
-
-/// The model and its tokenizer, or random weights without one.
-fn model(args: &Args, engine: &Engine) -> Result<(Context, Option<Arc<Tokenizer>>)> {
-    let folder = args.hub.as_deref().map(hub_cache).transpose()?.or(args.model.clone());
-    let Some(folder) = folder else {
-        let (layers, width, heads) = (args.layers, args.width, args.width / 64);
-        eprintln!("random weights, {layers} blocks of width {width}: the ids after the prompt mean nothing");
-        let config = format!(r#"{{"n_layer": {layers}, "n_embd": {width}, "n_head": {heads}}}"#);
-        let config = Config::parse("--layers, --width", &config)?;
-        return Ok((Context::random(&gpt2::GPT2, config, engine, args.seed)?, None));
-    };
-    let loaded = Loaded::open_as(&folder, &gpt2::GPT2)?;
-    let (context, notices) = Context::open(&loaded, engine)?;
-    notices.iter().for_each(|text| eprintln!("{text}"));
-    Ok((context, Some(Arc::new(loaded.folder.tokenizer()?))))
 }

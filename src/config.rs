@@ -311,24 +311,9 @@ pub(crate) fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
     near.min_by_key(|&(n, _)| n).map(|(_, key)| key)
 }
 
-/// How many letters to insert, drop, change or swap with the next, to make `a` of `b` (optimal string alignment).
+/// How many letters to insert, drop, change or swap with the next, to make `a` of `b`.
 fn edits(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(MAX_KEY).collect(), b.chars().collect());
-    let mut table = vec![vec![0; b.len() + 1]; a.len() + 1];
-    for i in 0..=a.len() {
-        for j in 0..=b.len() {
-            table[i][j] = match (i, j) {
-                (0, n) | (n, 0) => n,
-                _ => {
-                    let change = table[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-                    let n = change.min(table[i - 1][j] + 1).min(table[i][j - 1] + 1);
-                    let swapped = i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1];
-                    if swapped { n.min(table[i - 2][j - 2] + 1) } else { n }
-                }
-            };
-        }
-    }
-    table[a.len()][b.len()]
+    strsim::osa_distance(&a.chars().take(MAX_KEY).collect::<String>(), b)
 }
 
 #[cfg(test)]

@@ -42,6 +42,7 @@ impl ModelFolder {
         let config = read_object(&file)?;
         let architecture = architecture(&file, &config)?;
         quantization(&file, &config)?;
+        dtype(&file, &config)?;
         let optional = |name: &str| {
             let file = path.join(name);
             if file.exists() { read_object(&file) } else { Ok(Map::new()) }
@@ -150,6 +151,20 @@ fn quantization(file: &Path, config: &Map<String, Value>) -> Result<()> {
     let method = value.get("quant_method").and_then(Value::as_str).unwrap_or("an unnamed method");
     let message = format!("weights quantized with {} are not supported; use the original checkpoint", excerpt(method));
     Err(Error::config(format!("{}: quantization_config", file.display()), message))
+}
+
+/// The dtype that the library loads weights as says nothing about their file, but one that no float has is a fault.
+fn dtype(file: &Path, config: &Map<String, Value>) -> Result<()> {
+    const KNOWN: &[&str] = &["float32", "float16", "bfloat16", "float64", "auto"];
+    for key in ["dtype", "torch_dtype"] {
+        if let Some(value) = config.get(key).filter(|value| !value.is_null())
+            && !value.as_str().is_some_and(|name| KNOWN.contains(&name.trim_start_matches("torch.")))
+        {
+            let message = format!("found {}, expected one of {}", json::describe(value), KNOWN.join(", "));
+            return Err(Error::config(format!("{}: {key}", file.display()), message));
+        }
+    }
+    Ok(())
 }
 
 /// The folder of `org/model` in the standard hub cache, as `refs/main` names it.

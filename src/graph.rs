@@ -46,6 +46,7 @@ pub struct Graph {
     scope: Cell<usize>,
     in_scan: Cell<bool>,
     training: Cell<bool>,
+    attentions: Cell<bool>,
     keys: Option<HashSet<String>>,
 }
 
@@ -120,6 +121,24 @@ impl Graph {
     /// True in training mode; graphs begin in evaluation mode.
     pub fn training(&self) -> bool {
         self.training.get()
+    }
+
+    /// Makes every [`Tensor::attention`] that follows name its probabilities as a result, `attentions.<scope>` (B, H, T, S),
+    /// and from the second in one scope on `attentions.<scope>.2` and so forth. The fused kernel stores none, so they are
+    /// computed beside it.
+    pub fn set_attentions(&self, wanted: bool) {
+        self.attentions.set(wanted);
+    }
+
+    /// True if attention probabilities are results; at first they are not.
+    pub fn attentions(&self) -> bool {
+        self.attentions.get()
+    }
+
+    /// The path of the part of the model around the last layer named.
+    pub(crate) fn part(&self) -> String {
+        let last = &self.inner.borrow().scopes[self.scope.get()];
+        last.rsplit_once('.').map_or("", |(scope, _)| scope).to_owned()
     }
 
     pub(crate) fn in_scan(&self) -> bool {
@@ -309,11 +328,7 @@ impl Graph {
                 _ => None,
             });
             // An op without weights belongs to the part of the model around the last layer named.
-            let parent = || {
-                let last = &inner.scopes[self.scope.get()];
-                last.rsplit_once('.').map_or("", |(scope, _)| scope).to_owned()
-            };
-            let scope = inner.made_for.clone().or(key).unwrap_or_else(parent);
+            let scope = inner.made_for.clone().or(key).unwrap_or_else(|| self.part());
             (inner.nodes.len(), At::new(location, &scope))
         };
         let mut outputs = vec![];

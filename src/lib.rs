@@ -3,6 +3,7 @@
 
 pub mod adapter;
 pub mod backward;
+pub mod bench;
 pub mod check;
 pub mod config;
 pub mod device;
@@ -12,6 +13,7 @@ pub mod file;
 pub mod folder;
 pub mod graph;
 mod guard;
+pub mod images;
 pub mod json;
 pub mod kernel;
 pub mod kernels;

@@ -127,12 +127,26 @@ pub fn all() -> impl Iterator<Item = &'static Model> {
 
 /// The model called `name`.
 pub fn named(name: &str) -> Result<&'static Model> {
+    find("config.json", name)
+}
+
+/// The model called `name` in the file `place`.
+fn find(place: &str, name: &str) -> Result<&'static Model> {
     all().find(|m| m.name == name).ok_or_else(|| {
-        Error::config(
-            "config.json",
-            format!("the architecture {name} is not one of the models; `handmill models` lists them"),
-        )
+        let near = nearest(name).join(", ");
+        let name = excerpt(name);
+        let message = format!("the architecture {name} is not one of the models; the nearest are {near}");
+        Error::config(place, message)
     })
+}
+
+/// The three models whose names are most like `name`.
+fn nearest(name: &str) -> Vec<&'static str> {
+    let name: String = name.to_lowercase().chars().take(64).collect();
+    let likeness = |m: &Model| strsim::jaro_winkler(&name, &m.name.to_lowercase());
+    let mut names: Vec<_> = all().map(|m| (likeness(m), m.name)).collect();
+    names.sort_by(|a, b| b.0.total_cmp(&a.0));
+    names.into_iter().take(3).map(|(_, name)| name).collect()
 }
 
 /// The inputs a graph is built for: shapes as given by a caller, or defaults.
@@ -210,11 +224,7 @@ impl Loaded {
     /// Opens a folder and finds its model.
     pub fn open(path: &std::path::Path) -> Result<Loaded> {
         let folder = ModelFolder::open(path)?;
-        let model = all().find(|m| m.name == folder.architecture()).ok_or_else(|| {
-            let name = excerpt(folder.architecture());
-            let message = format!("the architecture {name} is not one of the models; `handmill models` lists them");
-            Error::config(folder.path().join("config.json").display().to_string(), message)
-        })?;
+        let model = find(&folder.path().join("config.json").display().to_string(), folder.architecture())?;
         Ok(Loaded { folder, model })
     }
 

@@ -16,6 +16,8 @@ use crate::shape::Dims;
 use crate::store::{Held, STORAGE, Store, write};
 use crate::tensor::{Dtype, HostTensor};
 
+pub mod timed;
+
 /// Written into guards; no kernel produces it by accident (a quiet NaN with a payload).
 const CANARY: u32 = 0x7fc0_dead;
 

@@ -704,6 +704,10 @@ fn text_stream() -> Check {
             )?;
             same("nothing is left", stream.finish()?, String::new())?;
         }
+        // A prompt before it keeps the space that only the first of all tokens loses.
+        let mut stream = TextStream::new(tokenizer).after(&[97, 256]);
+        let space = if *name == "llama" { " ab" } else { "ab" };
+        same("after a prompt", (stream.push(256)?.as_str(), stream.push(98)?.as_str()), (space, "b"))?;
         // Half a character is kept until the end.
         let mut stream = TextStream::new(tokenizer);
         let pieces = [97, 0xe6, 0xbc].map(|id| stream.push(id));

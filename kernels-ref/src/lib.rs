@@ -6,6 +6,7 @@ pub mod conv;
 pub mod elementwise;
 pub mod index;
 pub mod layout;
+pub mod linalg;
 pub mod loss;
 pub mod matmul;
 pub mod norm;

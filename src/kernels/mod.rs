@@ -7,6 +7,7 @@ pub mod conv;
 pub mod elementwise;
 pub mod index;
 pub mod layout;
+pub mod linalg;
 pub mod loss;
 pub mod matmul;
 pub(crate) mod near;
@@ -24,6 +25,7 @@ pub static FAMILIES: &[(&str, &[&Kernel])] = &[
     ("elementwise", elementwise::KERNELS),
     ("reduce", reduce::KERNELS),
     ("matmul", matmul::KERNELS),
+    ("linalg", linalg::KERNELS),
     ("conv", conv::KERNELS),
     ("pool", pool::KERNELS),
     ("softmax", softmax::KERNELS),

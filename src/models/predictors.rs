@@ -2,6 +2,7 @@
 
 use crate::models::Model;
 
+mod least_squares;
 pub mod linear_regression;
 pub mod logistic_regression;
 pub mod perceptron;

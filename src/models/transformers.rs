@@ -99,6 +99,20 @@ fn num_labels(config: &Config) -> usize {
     count.max(1)
 }
 
+/// The names of a classifier's labels, as `id2label` has them, else `LABEL_0` and so forth.
+pub fn labels(config: &Config) -> Vec<String> {
+    let count = num_labels(config);
+    let Some(names) = config.get("id2label").and_then(|names| names.as_object()) else {
+        return (0..count).map(|i| format!("LABEL_{i}")).collect();
+    };
+    let name = |i: usize| {
+        let name = names.get(&i.to_string()).and_then(|name| name.as_str());
+        config.require(name.is_some(), "id2label", || format!("has {count} names and none of label {i}"));
+        name.unwrap_or_default().to_owned()
+    };
+    (0..count).map(name).collect()
+}
+
 /// Checks the ids `name (B, T)`, where they are given: all below `vocab`, and no more than `positions` of them.
 fn check_tokens(inputs: &Tensors, name: &str, vocab: usize, positions: usize) -> Result<()> {
     let Some(ids) = inputs.get(name) else { return Ok(()) };

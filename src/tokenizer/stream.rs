@@ -32,6 +32,13 @@ impl<'t> TextStream<'t> {
         TextStream { tokenizer: tokenizer.into(), stop, ids: vec![], turned: 0, held: String::new(), stopped: false }
     }
 
+    /// Before anything is pushed: the ids go on after `prompt`, whose text is not returned. Some decoders drop a space
+    /// before the first of all ids.
+    #[must_use]
+    pub fn after(self, prompt: &[i32]) -> TextStream<'t> {
+        TextStream { ids: prompt.to_vec(), turned: prompt.len(), ..self }
+    }
+
     /// The text that `id` completes.
     ///
     /// # Errors
@@ -119,11 +126,14 @@ impl StopStrings {
         &self.strings
     }
 
-    /// True if one of the texts is in that of the `new` ids of a sequence.
+    /// True if one of the texts is in that of `ids` from the `first` on.
     ///
     /// # Errors
     /// As [`Tokenizer::decode`]
-    pub fn found(&self, new: &[i32]) -> Result<bool> {
-        Ok(first_of(&self.tokenizer.decode(new, true)?, &self.strings).is_some())
+    pub fn found(&self, ids: &[i32], first: usize) -> Result<bool> {
+        let near = first.saturating_sub(1);
+        let before = self.tokenizer.decode(&ids[near..first], true)?;
+        let text = self.tokenizer.decode(&ids[near..], true)?;
+        Ok(text.get(before.len()..).is_some_and(|text| first_of(text, &self.strings).is_some()))
     }
 }

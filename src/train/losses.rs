@@ -206,6 +206,26 @@ pub fn hinge<'g>(o: Tensor<'g>, y: Tensor<'g>, margin: f64) -> Tensor<'g> {
     mean((margin - y * o).relu())
 }
 
+/// The mean over rows of `Σ max(0, −y·s)`: how far scores `s` lie on the wrong side.
+///
+/// It is made as `½·(p − y)·s`, with `p` the side that a score is on, +1 where `s ≥ 0`. So its gradient is `½·(p − y)` at
+/// `s = 0` too, and a step of `sgd` with lr 1 on one row is Rosenblatt's rule: `w ← w + y·x` where `p` is wrong.
+///
+/// # Shapes
+/// `s`, `y (…, O)` → `()`
+/// # Units
+/// `y` −1 or 1
+/// # Gradient
+/// `s`
+/// # Source
+/// Rosenblatt 1958; Novikoff 1962
+#[track_caller]
+pub fn perceptron<'g>(s: Tensor<'g>, y: Tensor<'g>) -> Tensor<'g> {
+    let g = s.graph();
+    let side = s.compare("ge", g.scalar(0.0)).r#where(g.scalar(1.0), g.scalar(-1.0)).stop_gradient();
+    rows_mean((side - y) * s) * 0.5
+}
+
 /// The mean over rows of `1/C·Σ_{c ≠ y} max(0, margin − o[y] + o[c])`.
 ///
 /// # Shapes
@@ -287,6 +307,36 @@ pub fn cosine_embedding<'g>(a: Tensor<'g>, b: Tensor<'g>, y: Tensor<'g>, margin:
     let cos = sum(a * b) / (length(a) * length(b));
     let alike = (y + 1.0) * 0.5;
     mean(alike * (1.0 - cos) + (1.0 - alike) * (cos - margin).relu())
+}
+
+/// The mean of two cross entropies: which image belongs to a text, and which text to an image. Pair `i` is row `i` and
+/// column `i`.
+///
+/// # Shapes
+/// `logits (N, N)` → `()`
+/// # Units
+/// similarities of texts, in rows, with images, divided by a temperature
+/// # Errors
+/// [`crate::Error::Graph`] if there are not as many texts as images
+/// # Gradient
+/// `logits`
+/// # Source
+/// Radford et al. 2021, arXiv:2103.00020, figure 3 · transformers `clip_loss`
+#[track_caller]
+pub fn contrastive<'g>(logits: Tensor<'g>) -> Tensor<'g> {
+    let g = logits.graph();
+    let &[n, images] = logits.shape().as_slice() else {
+        g.reject("contrastive", format!("logits are {}, expected (N, N)", Dims(&logits.shape())));
+        return g.scalar(0.0);
+    };
+    if n != images {
+        g.reject("contrastive", format!("{n} texts and {images} images are not pairs"));
+        return g.scalar(0.0);
+    }
+    let own = g.constant(HostTensor::i32(&[n], (0..n as i32).collect()));
+    let [of_text, of_image] =
+        [logits, logits.transpose(0, 1)].map(|logits| cross_entropy(logits, own, Classes::default()));
+    (of_text + of_image) * 0.5
 }
 
 /// The mean over rows of `−ln Σ_k softmax(pi)_k·Π_d N(y_d; mu_kd, e^log_sigma_k)`.

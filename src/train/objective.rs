@@ -75,6 +75,7 @@ pub fn objective<'g>(
             Objective { labels, ..Objective::of(loss) }
         }
         "masked_lm" => cross_entropy(&batch, "logits", "labels", IGNORE),
+        "contrastive" => Objective::of(losses::contrastive(batch.result("logits_per_text", "texts and images"))),
         "negative_sampling" => {
             let positive = batch.result("target_score", "target and negatives");
             let negative = batch.result("negative_scores", "target and negatives");
@@ -113,6 +114,7 @@ fn compared<'g>(model: &Model, args: &Config, name: &str, batch: &Batch<'g, '_>)
         "huber" => losses::huber(o, y(Dtype::F32), args.positive("delta", 1.0)),
         "binary_cross_entropy_with_logits" => losses::binary_cross_entropy_with_logits(o, y(Dtype::F32)),
         "hinge" => losses::hinge(o, y(Dtype::F32), args.f64("margin", 1.0)),
+        "perceptron" => losses::perceptron(o, y(Dtype::F32)),
         "multi_margin" => {
             let classes = o.shape().last().copied().unwrap_or(1);
             let labels = vec![Labels { name: trains.target.into(), classes, ignore: None }];

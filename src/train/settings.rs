@@ -10,7 +10,7 @@ use crate::train::checkpoint::fingerprint;
 use crate::train::data::Source;
 
 /// The losses, each with the keys of its `loss_args`.
-pub const LOSSES: [(&str, &[&str]); 20] = [
+pub const LOSSES: [(&str, &[&str]); 21] = [
     ("mse", &[]),
     ("l1", &[]),
     ("huber", &["delta"]),
@@ -24,12 +24,14 @@ pub const LOSSES: [(&str, &[&str]); 20] = [
     ("cosine_embedding", &["margin"]),
     ("hinge", &["margin"]),
     ("multi_margin", &["margin"]),
+    ("perceptron", &[]),
     ("mdn_nll", &[]),
     ("vae", &["reconstruction", "beta"]),
     ("noise_prediction", &["num_train_timesteps", "beta_schedule", "beta_start", "beta_end"]),
     ("causal_lm", &[]),
     ("masked_lm", &[]),
     ("negative_sampling", &[]),
+    ("contrastive", &[]),
     ("gan", &["kind"]),
 ];
 

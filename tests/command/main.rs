@@ -2,6 +2,7 @@
 //!
 //! `HANDMILL_REQUIRE_GPU=1` makes a missing adapter a failure.
 
+mod bench;
 mod contract;
 mod examples;
 mod kernel;
@@ -38,7 +39,8 @@ fn main() {
     if !found {
         eprintln!("no adapter: GPU rows are ignored");
     }
-    let families: [(&str, &[Row]); 5] = [
+    let families: [(&str, &[Row]); 6] = [
+        ("bench", bench::ROWS),
         ("contract", contract::ROWS),
         ("train_digits", examples::ROWS),
         ("run", run::ROWS),

@@ -343,7 +343,8 @@ const MLP: &[Wrong] = &[
         "config/architecture",
         |f| config(f, "\"MLP\"", "\"MLQ\""),
         REFERENCE,
-        "model/config.json: the architecture MLQ is not one of the models; `handmill models` lists them",
+        "model/config.json: the architecture MLQ is not one of the models; the nearest are MLP, MultiheadAttention, \
+         MaskedSelfAttentionLayer",
     ),
     (
         "config/negative",

@@ -2,10 +2,11 @@
 
 use std::fs;
 
-use handmill::weights::{Checkpoint, FileDtype};
+use handmill::tensor::HostTensor;
+use handmill::weights::{Checkpoint, FileDtype, load_tensors, save_tensors};
 
 use crate::Needs::{Gpu, Nothing};
-use crate::{Folder, Ran, Row};
+use crate::{Folder, Ran, Row, data};
 
 const VERIFY: [&str; 3] = ["verify", "--model", "model"];
 
@@ -17,6 +18,7 @@ pub const ROWS: &[Row] = &[
     ("healthy_f16", Gpu, |folder| {
         verify(folder.fixture("transformers/gpt2"), &["--dtype", "f16", "--random", "3"]).exits(0);
     }),
+    ("all", Gpu, all),
     ("fault_in_embedding", Gpu, fault_in_embedding),
     ("fault_in_resize", Gpu, fault_in_resize),
     ("fault_with_f16_weights", Gpu, fault_f16),
@@ -36,7 +38,7 @@ fn healthy(folder: &Folder) {
     for case in ["feedforward/mlp_one_hidden", "transformers/gpt2", "generative/unet2d"] {
         let folder_of = Folder::new();
         folder_of.fixture(case);
-        for more in [&[][..], &["--inputs", "in.safetensors"], &["--all"], &["--random", "5"]] {
+        for more in [&[][..], &["--inputs", "in.safetensors"], &["--operations"], &["--random", "5"]] {
             let ran = verify(&folder_of, more).exits(0);
             let mut lines = ran.out.lines();
             let head = lines.next().unwrap();
@@ -50,6 +52,49 @@ fn healthy(folder: &Folder) {
     }
     verify(folder.fixture("feedforward/mlp_one_hidden"), &["--inputs", "nosuch"])
         .fails("nosuch: cannot be opened: No such file or directory (os error 2)");
+}
+
+/// One row a model folder, deep ones too. A wrong output is status 3, and what cannot be run at all is 1.
+fn all(folder: &Folder) {
+    let copy = |case: &str, to: &str| {
+        fs::create_dir_all(folder.at(to)).unwrap();
+        for entry in fs::read_dir(data(case)).unwrap() {
+            let from = entry.unwrap().path();
+            fs::copy(&from, folder.at(to).join(from.file_name().unwrap())).unwrap();
+        }
+    };
+    copy("feedforward/mlp_deep", "models/mlp");
+    copy("transformers/gpt2", "models/text/gpt2");
+    copy("training/dcgan", "models/dcgan");
+    folder.write("models/notes.txt", "no model");
+    let verify = || folder.handmill(["verify", "--all", "models"]);
+    let ran = verify().exits(0);
+    let lines: Vec<&str> = ran.out.lines().collect();
+    assert_eq!(lines[0], "| folder | model | operations | of bound | outputs, adapter | outputs, reference |");
+    let names = ["| dcgan | DCGAN | ", "| mlp | MLP | ", "| text/gpt2 | GPT2LMHeadModel | "];
+    assert!(lines[2..5].iter().zip(names).all(|(line, name)| line.starts_with(name)), "{}", ran.out);
+    assert!(lines[2].ends_with(" | – | – |") && !lines[3].contains('–'), "{}", ran.out);
+    assert!(lines[6].starts_with("3 models on ") && lines[6].ends_with(": 0 differ, 0 cannot be run"), "{}", ran.out);
+
+    let mut outputs = load_tensors(folder.at("models/text/gpt2/outputs.safetensors")).unwrap();
+    let ids = outputs["generated_ids"].as_i32().unwrap().iter().map(|id| id ^ 1).collect();
+    outputs.insert("generated_ids".into(), HostTensor::i32(outputs["generated_ids"].shape(), ids));
+    save_tensors(folder.at("models/text/gpt2/outputs.safetensors"), &outputs.into_iter().collect::<Vec<_>>(), true)
+        .unwrap();
+    let ran = verify().exits(3);
+    assert!(ran.out.contains(" | inf | inf FAILED |\n") && ran.out.contains(": 1 differ, 0 cannot"), "{}", ran.out);
+
+    folder.write("models/mlp/config.json", "{}");
+    let ran = verify().exits(1);
+    let row = "| mlp | models/mlp/config.json: names no architecture, in architectures or _class_name | | | | |\n";
+    assert!(ran.out.contains(row), "{}", ran.out);
+    assert_eq!(ran.err, "handmill: models: 1 of 3 models cannot be run\n");
+    fs::create_dir(folder.at("empty")).unwrap();
+    let none = "empty: holds no model: no folder in it has a config.json";
+    folder.handmill(["verify", "--all", "empty"]).fails(none);
+    folder
+        .handmill(["verify", "--all", "nosuch"])
+        .fails("nosuch: cannot be read: No such file or directory (os error 2)");
 }
 
 /// The first divergence is `operation`; its repro fails with the broken shaders and passes with the others.

@@ -14,6 +14,7 @@ mod index;
 mod judge;
 mod kinks;
 mod layout;
+mod linalg;
 mod loss;
 mod matmul;
 mod models;
@@ -43,6 +44,7 @@ fn rows() -> Vec<Gradient> {
         elementwise::rows as fn() -> Vec<Gradient>,
         reduce::rows,
         matmul::rows,
+        linalg::rows,
         conv::rows,
         pool::rows,
         softmax::rows,

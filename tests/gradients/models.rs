@@ -63,6 +63,7 @@ const CASES: &[Case] = &[
     case("feedforward/polynomial_regression"),
     case("training/logistic_regression"),
     case("training/softmax_regression"),
+    case("feedforward/perceptron"),
     MLP.loss("cross_entropy"),
     MLP.loss("mse"),
     MLP.loss("l1"),
@@ -106,6 +107,7 @@ const CASES: &[Case] = &[
     case("transformers/bert_masked_lm"),
     case("transformers/bert_sequence_classification"),
     case("transformers/vit"),
+    case("transformers/clip"),
     case("transformers/t5"),
     case("transformers/t5_v1_1"),
     case("transformers/bart"),
@@ -152,12 +154,12 @@ fn settings(loss: &str) -> Result<Settings, Failed> {
     Settings::read(&Config::parse("train.json", &json).map_err(text)?, Path::new("")).map_err(text)
 }
 
-/// The first rows of every tensor.
-fn few(all: Tensors) -> Tensors {
+/// The first `rows` rows of every tensor.
+fn few(all: Tensors, rows: usize) -> Tensors {
     let cut = |(name, t): (String, HostTensor)| {
         let mut shape = t.shape().to_vec();
         let each: usize = shape[1..].iter().product();
-        shape[0] = shape[0].min(ROWS);
+        shape[0] = shape[0].min(rows);
         let values = t.to_f64();
         (name, HostTensor::from_f64(t.dtype(), &shape, &values[..shape[0] * each]))
     };
@@ -184,10 +186,15 @@ impl Case {
         let loss = if self.loss.is_empty() { trains.losses[0] } else { self.loss };
         let recorded = folder(self).join("batches.safetensors");
         let mut batch = if recorded.exists() {
-            few(Batches::open(&recorded).map_err(text)?.batch(0).map_err(text)?)
+            few(Batches::open(&recorded).map_err(text)?.batch(0).map_err(text)?, ROWS)
         } else {
             model.graph_inputs(&load_tensors(folder(self).join("inputs.safetensors")).map_err(text)?)
         };
+        if loss == "contrastive" {
+            // As many images as texts.
+            let pairs = batch.values().map(|t| t.shape()[0]).min().unwrap_or(0);
+            batch = few(batch, pairs);
+        }
         if loss == "noise_prediction"
             && let Some(sample) = batch.remove("sample")
         {
@@ -198,7 +205,7 @@ impl Case {
         let task = Task { model, config, settings: settings(loss)?, keys };
         let drawn = draws::draws(&task, self.role, &shapes_of(&batch));
         draws::add(&mut batch, &drawn, 5, 0);
-        if !matches!(loss, "noise_prediction" | "gan" | "vae" | "kl_standard_normal") {
+        if !matches!(loss, "noise_prediction" | "gan" | "vae" | "kl_standard_normal" | "contrastive") {
             targets(model, &task.config, loss, &mut batch)?;
         }
         let weights = Start::from(&checkpoint, &task, &shapes_of(&batch)).map_err(text)?.weights;
@@ -230,7 +237,7 @@ fn targets(model: &Model, config: &Config, loss: &str, batch: &mut Tensors) -> R
         "binary_cross_entropy_with_logits" => {
             HostTensor::f32(&output, (0..n(&output)).map(|i| (i % 2) as f32).collect())
         }
-        "hinge" => signs(&output),
+        "hinge" | "perceptron" => signs(&output),
         "gaussian_nll" => weights(&[rows, &[classes / 2]].concat(), 13),
         "kl_divergence" => {
             let each = |i: usize| (1.0 + (i % classes) as f32) / (classes * (classes + 1) / 2) as f32;

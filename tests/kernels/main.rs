@@ -10,6 +10,7 @@ mod elementwise;
 mod index;
 mod judge;
 mod layout;
+mod linalg;
 mod loss;
 mod matmul;
 mod norm;
@@ -37,6 +38,7 @@ fn rows() -> Vec<Row> {
         elementwise::rows as fn() -> Vec<Row>,
         reduce::rows,
         matmul::rows,
+        linalg::rows,
         conv::rows,
         pool::rows,
         softmax::rows,

@@ -8,10 +8,12 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+mod bench;
 mod devices;
 mod kernel;
 mod models;
 mod plan;
+mod profile;
 mod run;
 mod target;
 mod train;
@@ -37,6 +39,10 @@ enum Verb {
     Verify(verify::Args),
     /// Train a model folder on batches from a file, or on data
     Train(train::Args),
+    /// Time kernels beside what the adapter can do at most
+    Bench(bench::Args),
+    /// Time a model's dispatches by node, kernel and scope
+    Profile(profile::Args),
     /// One kernel at a time
     #[command(subcommand)]
     Kernel(kernel::Verb),
@@ -70,6 +76,8 @@ fn main() -> ExitCode {
         Verb::Run(args) => run::run(&args),
         Verb::Verify(args) => verify::verify(&args),
         Verb::Train(args) => train::train(&args),
+        Verb::Bench(args) => bench::bench(&args),
+        Verb::Profile(args) => profile::profile(&args),
         Verb::Kernel(verb) => kernel::kernel(&verb),
         Verb::Plan(args) => plan::plan(&args),
     };

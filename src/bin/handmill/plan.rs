@@ -29,11 +29,11 @@ pub fn plan(args: &Args) -> Result<Outcome> {
     let given = args.inputs.as_deref().map(read_inputs).transpose()?;
     let given = given.map(|inputs| loaded.model.graph_inputs(&inputs));
     let inputs = given.as_ref().map_or_else(Inputs::defaults, Inputs::of);
-    let keys = args.model.checkpoint(&loaded)?.map(|c| c.tensors().iter().map(|t| t.name.clone()).collect());
+    let keys = args.model.how.checkpoint(&loaded)?.map(|c| c.tensors().iter().map(|t| t.name.clone()).collect());
     let graph = loaded.graph(&inputs, keys)?;
-    let adapter = match args.model.limits()? {
+    let adapter = match args.model.how.limits()? {
         Some(named) => named,
-        None => match args.model.device.found()? {
+        None => match args.model.how.device.found()? {
             Ok(device) => device.adapter().clone(),
             Err(why) => {
                 notice(&format!("{why}; planning for webgpu"));
@@ -41,7 +41,7 @@ pub fn plan(args: &Args) -> Result<Outcome> {
             }
         },
     };
-    let plan = Plan::with(&graph, &adapter, &args.model.options()?)?;
+    let plan = Plan::with(&graph, &adapter, &args.model.how.options()?)?;
     print(&if args.dot { plan.dot() } else { plan.to_string() });
     Ok(Outcome::Done)
 }

@@ -29,8 +29,8 @@ pub fn run(args: &Args) -> Result<Outcome> {
     check_output(&args.outputs, &read)?;
     let loaded = Loaded::open(&args.model.model)?;
     let inputs = read_inputs(&args.inputs)?;
-    let engine = args.model.device.engine()?;
-    let context = args.model.context(&loaded, &engine, &inputs)?;
+    let engine = args.model.how.device.engine()?;
+    let context = args.model.how.context(&loaded, &engine, &inputs)?;
     let results: Vec<_> = context.run(&inputs)?.into_iter().collect();
     save_tensors(&args.outputs, &results, true)?;
     notice(&format!("{} tensors from {} written to {}", results.len(), engine.name(), args.outputs.display()));

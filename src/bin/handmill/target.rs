@@ -81,6 +81,13 @@ pub struct ModelArgs {
     /// Model folder: config.json, safetensors
     #[arg(long, value_name = "DIR")]
     pub model: PathBuf,
+    #[command(flatten)]
+    pub how: PlanArgs,
+}
+
+/// How a model is planned, and where.
+#[derive(Args)]
+pub struct PlanArgs {
     /// Random weights from this seed in place of the checkpoint
     #[arg(long, value_name = "SEED", allow_negative_numbers = true)]
     pub random: Option<u64>,
@@ -97,7 +104,7 @@ pub struct ModelArgs {
     pub device: DeviceArgs,
 }
 
-impl ModelArgs {
+impl PlanArgs {
     /// The named limits.
     pub fn limits(&self) -> Result<Option<Adapter>> {
         let Some(name) = self.limits.as_deref().filter(|n| *n != "adapter") else { return Ok(None) };

@@ -48,14 +48,14 @@ static STOP: AtomicBool = AtomicBool::new(false);
 pub fn train(args: &Args) -> Result<Outcome> {
     let loaded = Loaded::open(&args.model.model)?;
     let settings = Settings::open(&args.train)?;
-    let settings = match args.model.random {
+    let settings = match args.model.how.random {
         Some(seed) => settings.with_seed(seed),
         None => settings,
     };
     if args.out.canonicalize().is_ok_and(|out| args.model.model.canonicalize().is_ok_and(|model| out == model)) {
         return Err(Error::file(&args.out, "is the model's own folder; write the results to another one"));
     }
-    if args.model.dtype == WeightDtype::F16 {
+    if args.model.how.dtype == WeightDtype::F16 {
         return Err(Error::config("--dtype", "f16 is for running a model; training keeps its weights in f32"));
     }
     if let Some(path) = &args.gradients {
@@ -84,7 +84,7 @@ pub fn train(args: &Args) -> Result<Outcome> {
     let bare = !["model.safetensors", "model.safetensors.index.json", "diffusion_pytorch_model.safetensors"]
         .iter()
         .any(|name| args.model.model.join(name).exists());
-    let checkpoint = if bare { None } else { args.model.checkpoint(&loaded)? };
+    let checkpoint = if bare { None } else { args.model.how.checkpoint(&loaded)? };
     if checkpoint.is_none() {
         notice(&format!("weights are drawn from seed {}", settings.seed));
     }
@@ -92,7 +92,7 @@ pub fn train(args: &Args) -> Result<Outcome> {
     let text = std::fs::read(args.model.model.join("config.json"));
     let text = text.map_err(|e| Error::file(args.model.model.join("config.json"), format!("cannot be read: {e}")))?;
     let options = Options {
-        how: How { options: args.model.options()?, limits: args.model.limits()?, watch_nan: args.watch_nan },
+        how: How { options: args.model.how.options()?, limits: args.model.how.limits()?, watch_nan: args.watch_nan },
         out: args.out.clone(),
         resume: args.resume.clone(),
         gradients: args.gradients.clone(),
@@ -100,7 +100,7 @@ pub fn train(args: &Args) -> Result<Outcome> {
         stop: Some(&STOP),
         verbose: true,
     };
-    let engine = args.model.device.engine()?;
+    let engine = args.model.how.device.engine()?;
     let task = Task { model: loaded.model, config, settings, keys };
     let mut run = Run::new(task, data, checkpoint.as_ref(), &engine, options)?;
     // A second Ctrl-C ends the process at once.

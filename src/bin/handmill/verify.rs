@@ -1,23 +1,33 @@
 //! `handmill verify`
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use handmill::device::Device;
 use handmill::engine::Tensors;
 use handmill::error::{Error, Result};
 use handmill::file::write_atomic;
 use handmill::models::{Inputs, Loaded};
 use handmill::store::Store;
-use handmill::verify::{OpReport, Repro, verify_within};
+use handmill::verify::{OpReport, Repro, Verification, verify_within};
 use handmill::weights::save_tensors;
 
-use crate::target::{ModelArgs, read_inputs, sample_inputs};
+use crate::target::{PlanArgs, read_inputs, sample_inputs};
 use crate::{Outcome, notice, print};
+
+mod all;
 
 /// Arguments of `handmill verify`.
 #[derive(clap::Args)]
 pub struct Args {
+    /// Model folder: config.json, safetensors
+    #[arg(long, value_name = "DIR", required_unless_present = "all")]
+    model: Option<PathBuf>,
+    /// Every model folder in and below this one, as a table: operations, and outputs.safetensors where it is there
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["model", "inputs", "repro", "operations"])]
+    all: Option<PathBuf>,
     #[command(flatten)]
-    model: ModelArgs,
+    how: PlanArgs,
     /// Tensors by name, safetensors; without it, made-up ones
     #[arg(long, value_name = "FILE")]
     inputs: Option<PathBuf>,
@@ -26,25 +36,24 @@ pub struct Args {
     repro: PathBuf,
     /// Print every operation, not only the kernels' worst
     #[arg(long)]
-    all: bool,
+    operations: bool,
 }
 
 /// Runs a model on the adapter and every operation's reference on what the adapter read.
 pub fn verify(args: &Args) -> Result<Outcome> {
-    let loaded = Loaded::open(&args.model.model)?;
-    let given = args.inputs.as_deref().map(read_inputs).transpose()?;
-    let given = given.map(|inputs| loaded.model.graph_inputs(&inputs));
-    if let Some(inputs) = &given {
-        (loaded.model.check)(&loaded.folder.config(), inputs)?;
+    match (&args.all, &args.model) {
+        (Some(folder), _) => all::verify_all(folder, &args.how),
+        (None, Some(model)) => one(args, model),
+        (None, None) => Err(Error::config("--model", "is missing")),
     }
-    let shapes = given.as_ref().map_or_else(Inputs::defaults, Inputs::of);
-    let (graph, weights) = args.model.graph(&loaded, &shapes)?;
-    let inputs: Tensors = given.unwrap_or_else(|| sample_inputs(&graph));
-    let device = args.model.device.adapter()?;
-    let own = device.adapter();
-    let adapter = args.model.limits()?.map_or_else(|| own.clone(), |limits| own.limited_to(&limits));
-    let found = verify_within(&adapter, &Store::new(&device, weights), &graph, &inputs, &args.model.options()?)?;
-    print(&table(&found.ops, args.all));
+}
+
+fn one(args: &Args, model: &Path) -> Result<Outcome> {
+    let loaded = Loaded::open(model)?;
+    let given = args.inputs.as_deref().map(read_inputs).transpose()?;
+    let device = args.how.device.adapter()?;
+    let found = lockstep(&loaded, given.as_ref(), &args.how, &device)?;
+    print(&table(&found.ops, args.operations));
     let worst = found.ratio();
     let nodes: usize = found.ops.iter().map(|o| o.nodes).sum();
     match found.first {
@@ -71,6 +80,20 @@ pub fn verify(args: &Args) -> Result<Outcome> {
             Ok(Outcome::Differs)
         }
     }
+}
+
+/// Verifies the graph for `given` inputs, or the default one on made-up inputs.
+fn lockstep(loaded: &Loaded, given: Option<&Tensors>, how: &PlanArgs, device: &Arc<Device>) -> Result<Verification> {
+    let given = given.map(|inputs| loaded.model.graph_inputs(inputs)).filter(|inputs| !inputs.is_empty());
+    if let Some(inputs) = &given {
+        (loaded.model.check)(&loaded.folder.config(), inputs)?;
+    }
+    let shapes = given.as_ref().map_or_else(Inputs::defaults, Inputs::of);
+    let (graph, weights) = how.graph(loaded, &shapes)?;
+    let inputs = given.unwrap_or_else(|| sample_inputs(&graph));
+    let own = device.adapter();
+    let adapter = how.limits()?.map_or_else(|| own.clone(), |limits| own.limited_to(&limits));
+    verify_within(&adapter, &Store::new(device, weights), &graph, &inputs, &how.options()?)
 }
 
 /// Label, graph nodes, largest difference and its share of the bound.

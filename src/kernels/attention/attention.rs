@@ -5,7 +5,7 @@ use std::f64::consts::LOG2_E;
 use kernels_ref::attention::{AttentionRow, NOTHING, attention_row, attention_weights};
 
 use super::attention_backward::backward;
-use super::{scale, sizes, strides};
+use super::{probabilities, scale, sizes, strides};
 use crate::adapter::AdapterKind;
 use crate::check::{Tol, U};
 use crate::graph::Tensor;
@@ -198,10 +198,10 @@ pub(super) fn row_bound(
 /// What queries attend to, and how much.
 #[derive(Clone, Copy, Default)]
 pub struct Attend<'g> {
-    causal: bool,
-    key_mask: Option<Tensor<'g>>,
-    bias: Option<Tensor<'g>>,
-    scale: f64,
+    pub(super) causal: bool,
+    pub(super) key_mask: Option<Tensor<'g>>,
+    pub(super) bias: Option<Tensor<'g>>,
+    pub(super) scale: f64,
 }
 
 impl<'g> Attend<'g> {
@@ -242,6 +242,8 @@ impl<'g> Tensor<'g> {
     /// [`crate::Error::Graph`] if the shapes do not fit or KH does not divide H
     /// # Gradient
     /// `self`, `k`, `v`, `bias`; uses the saved log-sum-exp
+    /// # Results
+    /// Where [`crate::Graph::set_attentions`] asks for them, `attentions.<scope> (B, H, T, S)`
     /// # Source
     /// Vaswani et al. 2017, arXiv:1706.03762, eq. 1 · Dao et al. 2022, arXiv:2205.14135 · PyTorch
     /// `F.scaled_dot_product_attention`
@@ -254,6 +256,9 @@ impl<'g> Tensor<'g> {
         let inputs = [Some(self), Some(k), Some(v), bias, attend.key_mask];
         let params = [("scale", attend.scale.into()), ("causal", attend.causal.into())];
         let outputs = self.graph().dispatch(&ATTENTION, &inputs, &params);
+        if self.graph().attentions() && outputs[0].rank() == 4 {
+            probabilities::name(self, k, Attend { bias, ..attend });
+        }
         if outputs[0].rank() == 4 { outputs[0].permute(&[0, 2, 1, 3]) } else { self }
     }
 }

@@ -11,6 +11,7 @@ pub mod attention_decode;
 pub mod cache_append;
 pub mod cache_reorder;
 pub mod positions;
+mod probabilities;
 pub mod rope;
 pub mod timestep_embedding;
 

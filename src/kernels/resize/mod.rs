@@ -148,7 +148,7 @@ impl<'g> Tensor<'g> {
     /// # Shapes
     /// `self (B, C, IH, IW)` → `(B, C, OH, OW)`
     /// # Errors
-    /// [`crate::Error::Graph`] if a size is 0, a factor is not a positive number, `self` has not four axes, or
+    /// [`crate::Error::Graph`] if a size is 0 or above [`table::MAX_SIDE`], a factor is not a positive number, `self` has not four axes, or
     /// corners are to be aligned with the nearest element
     /// # Gradient
     /// `x`
@@ -205,7 +205,7 @@ mod tests {
     fn what_cannot_be_done_is_an_error() {
         let nearest = |target, corners| shape(Interpolation::Nearest, target, corners).unwrap_err();
         assert_eq!(nearest(Target::Size([2, 2]), true), "nearest has no corners to align");
-        let zero = "output size is 0, expected 1 to 2147483647 for an input of 6";
+        let zero = "output size is 0, expected 1 to 1048576 for an input of 6";
         assert_eq!(nearest(Target::Size([2, 0]), false), zero);
     }
 }

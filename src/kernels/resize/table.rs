@@ -3,6 +3,9 @@
 use super::Target;
 use crate::tensor::HostTensor;
 
+/// The most rows or columns of an output: the tables have an element for each, and no shape has been checked yet.
+pub const MAX_SIDE: usize = 1 << 20;
+
 /// One axis of a resizing: how far a step of the output goes in the input.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Step {
@@ -29,8 +32,8 @@ impl Step {
                 ((n as f64 * f).floor() as usize, 1.0 / f)
             }
         };
-        if m == 0 || m > i32::MAX as usize {
-            return Err(format!("output size is {m}, expected 1 to {} for an input of {n}", i32::MAX));
+        if !(1..=MAX_SIDE).contains(&m) {
+            return Err(format!("output size is {m}, expected 1 to {MAX_SIDE} for an input of {n}"));
         }
         let r = match (align_corners, m) {
             (true, 1) => 0.0,
@@ -128,7 +131,7 @@ mod tests {
     #[test]
     fn impossible_sizes_are_errors() {
         let message = |target| Step::new(5, target, 0, false).unwrap_err();
-        assert_eq!(message(Target::Factor([0.1, 1.0])), "output size is 0, expected 1 to 2147483647 for an input of 5");
+        assert_eq!(message(Target::Factor([0.1, 1.0])), "output size is 0, expected 1 to 1048576 for an input of 5");
         assert_eq!(message(Target::Factor([f64::NAN, 1.0])), "scale factor is NaN, expected a positive number");
     }
 }

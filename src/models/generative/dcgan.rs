@@ -155,7 +155,7 @@ pub fn discriminator<'g>(scope: Scope<'g>, cfg: &DcganConfig, x: Tensor<'g>) -> 
         w.graph().reject("pixel_values", message);
         return h;
     }
-    conv(w.at(3 * cfg.discriminator_channels.len() - 1), h, 1, k, Conv2d::default()) // (B, 1, 1, 1)
+    conv(w.at((3 * cfg.discriminator_channels.len()).saturating_sub(1)), h, 1, k, Conv2d::default()) // (B, 1, 1, 1)
 }
 
 #[track_caller]

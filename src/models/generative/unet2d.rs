@@ -7,8 +7,8 @@
 //!           way down but the last, and must come out even
 
 use crate::config::Config;
+use crate::file::excerpt;
 use crate::graph::{Graph, Scope, Tensor};
-use crate::json::Value;
 use crate::kernels::conv::conv2d::Conv2d;
 use crate::models::{Inputs, Model, Trains};
 use crate::nn::linear;
@@ -88,7 +88,7 @@ impl UNetConfig {
             config.text(name, usual, &[usual]);
         }
         for name in ["class_embed_type", "num_class_embeds"] {
-            let found = config.get(name).map_or(String::new(), Value::to_string);
+            let found = config.get(name).map_or(String::new(), |v| excerpt(&v.to_string()));
             config
                 .require(!config.has(name), name, || format!("found {found}, and class embeddings are not supported"));
         }

@@ -1,12 +1,14 @@
 //! The perceptron: on which side of a plane a point lies.
 //!
 //! Weights   `weight` (out, in), `bias` (out)
+//! Init      zeros: from there the rule makes at most (R/γ)² mistakes (Novikoff 1962)
 //! Shapes    input (B, in) → output (B, out), +1 or −1
 
 use super::linear_regression::affine;
 use crate::config::Config;
 use crate::graph::Graph;
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
+use crate::train::init::Init;
 
 /// `Perceptron`.
 pub static PERCEPTRON: Model = Model {
@@ -18,6 +20,8 @@ pub static PERCEPTRON: Model = Model {
     inputs: &["input (B, in_features)"],
     outputs: &["output (B, out_features)", "debug.activation (B, out_features)"],
     build,
+    trains: Some(Trains { output: "debug.activation", target: "target", losses: &["perceptron", "hinge"] }),
+    init: |_, _| Some(Init::Zeros),
     ..Model::BASE
 };
 

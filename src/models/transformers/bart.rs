@@ -2,7 +2,8 @@
 //!
 //! Paper     Lewis, Liu, Goyal, Ghazvininejad, Mohamed, Levy, Stoyanov, Zettlemoyer 2019, arXiv:1910.13461
 //! Weights   transformers' `BartForConditionalGeneration`, with or without `model.` before the keys of the body;
-//!           `lm_head.weight` where the checkpoint has it, else `model.shared.weight`; `final_logits_bias` may be absent
+//!           `lm_head.weight` where the checkpoint has it, else the tied `model.shared.weight`; `final_logits_bias` may be
+//!           absent
 //! Differs   dropout and layer drop do nothing: they are for training; a row of padding alone attends to nothing,
 //!           where transformers lets it attend to everything alike
 //! Shapes    input_ids, attention_mask (B, S), decoder_input_ids (B, T) → logits (B, T, V); prompt_ids,
@@ -184,8 +185,10 @@ fn encoder<'g>(
     let mut first = x;
     for i in 0..cfg.encoder.layers {
         let w = w.at("layers").at(i);
-        let [q, k, v] = ["q_proj", "k_proj", "v_proj"].map(|name| heads(w.at("self_attn").at(name), &cfg.encoder, x));
-        x = layer_norm(w.at("self_attn_layer_norm"), x + out(w.at("self_attn"), q.attention(k, v, attend)));
+        let w_self = w.at("self_attn");
+        let [q, k, v] = ["q_proj", "k_proj", "v_proj"].map(|name| heads(w_self.at(name), &cfg.encoder, x));
+        let attended = out(w_self, q.attention(k, v, attend));
+        x = layer_norm(w.at("self_attn_layer_norm"), x + attended);
         x = feed_forward(w, cfg, &cfg.encoder, x);
         if i == 0 {
             first = x;
@@ -216,7 +219,7 @@ fn decoder<'g>(g: &'g Graph, cfg: &BartConfig, input_ids: Tensor<'g>, past: Past
 /// The product of every vector with every token's.
 fn lm_head<'g>(g: &'g Graph, cfg: &BartConfig, x: Tensor<'g>) -> Tensor<'g> {
     let w = g.root();
-    let tied = w.has("lm_head.weight").map_or(cfg.tie_word_embeddings, |has| !has);
+    let tied = cfg.tie_word_embeddings && w.has("lm_head.weight") != Some(true);
     let head = if tied { shared(g, cfg) } else { w.weight("lm_head.weight", &[cfg.vocab_size, cfg.d_model]) };
     let logits = x.matmul_t(head);
     match g.root().has("final_logits_bias") {

@@ -175,13 +175,13 @@ fn build_masked_lm(g: &Graph, config: &Config, inputs: &Inputs) {
     let w = g.root().at("cls.predictions");
     let x = activation(linear(w.at("transform.dense"), x, cfg.hidden_size, true), cfg.hidden_act);
     let x = layer_norm(w.at("transform.LayerNorm"), &cfg, x);
-    let own = |key: &str| w.has(key).unwrap_or(!tie);
-    let decoder = if own("decoder.weight") {
+    let decoder = if !tie || w.has("decoder.weight") == Some(true) {
         w.weight("decoder.weight", &[cfg.vocab_size, cfg.hidden_size])
     } else {
         word_embeddings(g.root().at("bert.embeddings"), &cfg)
     };
-    let bias = w.weight(if own("decoder.bias") { "decoder.bias" } else { "bias" }, &[cfg.vocab_size]);
+    let own_bias = w.has("decoder.bias").unwrap_or(!tie);
+    let bias = w.weight(if own_bias { "decoder.bias" } else { "bias" }, &[cfg.vocab_size]);
     g.output("logits", x.matmul_t(decoder) + bias); // (B, T, V)
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Paper     Radford et al. 2021, arXiv:2103.00020
 //! Weights   transformers' `CLIPModel`, and `CLIPTextModel`, with or without `text_model.` before every key
-//! Differs   dropout does nothing: it is for training; positions are not interpolated: images have `image_size`
+//! Differs   dropout does nothing: it is for training; positions are not interpolated: images have `image_size`;
+//!           training does not cut `logit_scale` at ln 100
 //! Shapes    input_ids, attention_mask (B, T), pixel_values (N, C, H, W) → text_embeds (B, P), image_embeds (N, P),
 //!           logits_per_text (B, N), logits_per_image (N, B); the text alone → last_hidden_state (B, T, C),
 //!           pooler_output (B, C)
@@ -13,9 +14,10 @@ use crate::engine::Tensors;
 use crate::error::Result;
 use crate::graph::{Graph, Scope, Tensor};
 use crate::kernels::attention::attention::Attend;
-use crate::models::{Inputs, Model};
+use crate::models::{Inputs, Model, Trains};
 use crate::nn::{linear, patches};
 use crate::tensor::{Dtype, HostTensor};
+use crate::train::init::Init;
 
 /// `CLIPTextModel`.
 pub static CLIP_TEXT: Model = Model {
@@ -77,8 +79,19 @@ pub static CLIP: Model = Model {
     ignorable: position_ids,
     build,
     check: |config, inputs| check_text(TextConfig::read(&section(config, "text")), config, inputs),
+    init,
+    trains: Some(Trains { output: "logits_per_text", target: "pixel_values", losses: &["contrastive"] }),
     ..Model::BASE
 };
+
+/// Vectors and matrices begin normal, and the temperature at 0.07 (section 2.5 of the paper).
+fn init(key: &str, shape: &[usize]) -> Option<Init> {
+    match key {
+        "logit_scale" => Some(Init::Normal { mean: (1.0f64 / 0.07).ln(), std: 0.0 }),
+        _ if key.ends_with("class_embedding") => Some(Init::Normal { mean: 0.0, std: 0.02 }),
+        _ => super::small_normal(key, shape),
+    }
+}
 
 fn position_ids(key: &str) -> bool {
     key.ends_with("embeddings.position_ids")

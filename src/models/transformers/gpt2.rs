@@ -2,7 +2,7 @@
 //!
 //! Paper     Radford, Wu, Child, Luan, Amodei, Sutskever 2019, "Language models are unsupervised multitask learners"
 //! Weights   transformers' `GPT2LMHeadModel`, with or without `transformer.` before the keys of the body;
-//!           `lm_head.weight` where the checkpoint has it, else `transformer.wte.weight`
+//!           `lm_head.weight` where the checkpoint has it, else the tied `transformer.wte.weight`
 //! Differs   dropout does nothing: it is for training; `attn.bias` and `attn.masked_bias` of old checkpoints are
 //!           the causal mask, which the attention kernel knows
 //! Init      normal with deviation 0.02 (GPT, 2018), divided by √N where a layer writes to the residual, N such layers
@@ -166,7 +166,7 @@ fn transformer<'g>(
 fn lm_head<'g>(g: &'g Graph, cfg: &Gpt2Config, x: Tensor<'g>) -> Tensor<'g> {
     let x = layer_norm(g.root().at("transformer.ln_f"), cfg, x);
     let w = g.root();
-    let tied = w.has("lm_head.weight").map_or(cfg.tie_word_embeddings, |has| !has);
+    let tied = cfg.tie_word_embeddings && w.has("lm_head.weight") != Some(true);
     x.matmul_t(if tied { wte(g, cfg) } else { w.weight("lm_head.weight", &[cfg.vocab_size, cfg.n_embd]) })
 }
 

@@ -3,7 +3,7 @@
 //! Paper     Touvron et al. 2023, arXiv:2302.13971; Grattafiori et al. 2024, arXiv:2407.21783 (longer contexts); Su et
 //!           al. 2021, arXiv:2104.09864 (rotary positions); Ainslie et al. 2023, arXiv:2305.13245 (grouped queries)
 //! Weights   transformers' `LlamaForCausalLM`, with or without `model.` before the keys of the body; `lm_head.weight`
-//!           where the checkpoint has it, else `model.embed_tokens.weight`
+//!           where the checkpoint has it, else the tied `model.embed_tokens.weight`
 //! Differs   dropout does nothing: it is for training; `rotary_emb.inv_freq` of old checkpoints is computed instead
 //! Shapes    input_ids, attention_mask (B, T) → logits (B, T, V); prompt_ids, prompt_attention_mask (B, P),
 //!           max_new_tokens (1) → generated_ids (B, P + n)
@@ -242,7 +242,7 @@ fn body<'g>(
 fn lm_head<'g>(g: &'g Graph, cfg: &LlamaConfig, x: Tensor<'g>) -> Tensor<'g> {
     let w = g.root();
     let x = rms_norm(w.at("model.norm"), cfg, x);
-    let tied = w.has("lm_head.weight").map_or(cfg.tie_word_embeddings, |has| !has);
+    let tied = cfg.tie_word_embeddings && w.has("lm_head.weight") != Some(true);
     let shape = [cfg.vocab_size, cfg.hidden_size];
     x.matmul_t(if tied { embed_tokens(g, cfg) } else { w.weight("lm_head.weight", &shape) })
 }

@@ -3,7 +3,7 @@
 //! Paper     Raffel, Shazeer, Roberts, Lee, Narang, Matena, Zhou, Li, Liu 2019, arXiv:1910.10683; gated layers of
 //!           Shazeer 2020, arXiv:2002.05202
 //! Weights   transformers' `T5ForConditionalGeneration`; `lm_head.weight` where the checkpoint has it, else
-//!           `shared.weight`
+//!           the tied `shared.weight`
 //! Differs   dropout does nothing: it is for training; attention is not scaled by 1/√D, which the initial weights
 //!           make up for
 //! Shapes    input_ids, attention_mask (B, S), decoder_input_ids (B, T) → logits (B, T, V); prompt_ids,
@@ -230,7 +230,7 @@ fn decoder<'g>(g: &'g Graph, cfg: &T5Config, input_ids: Tensor<'g>, past: Past<'
 fn lm_head<'g>(g: &'g Graph, cfg: &T5Config, x: Tensor<'g>) -> Tensor<'g> {
     let x = if cfg.scale_decoder_outputs { x * (cfg.d_model as f64).powf(-0.5) } else { x };
     let w = g.root();
-    let tied = w.has("lm_head.weight").map_or(cfg.tie_word_embeddings, |has| !has);
+    let tied = cfg.tie_word_embeddings && w.has("lm_head.weight") != Some(true);
     x.matmul_t(if tied { shared(g, cfg) } else { w.weight("lm_head.weight", &[cfg.vocab_size, cfg.d_model]) })
 }
 

@@ -3,23 +3,20 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use image::{ColorType, DynamicImage, ImageDecoder, ImageReader, Limits};
+use image::{ColorType, DynamicImage, ImageDecoder};
 
 use crate::config::Config;
 use crate::engine::Tensors;
 use crate::error::{Error, Result};
-use crate::file::{excerpt, open_regular, reserve};
+use crate::file::{excerpt, reserve};
+use crate::images::{MAX_SIDE, reader};
 use crate::tensor::HostTensor;
 
 use super::dataset::{Dataset, room};
 use super::{Names, path};
 
-/// The largest width or height of an image.
-pub const MAX_SIDE: u32 = 16_384;
 /// The most images of a folder.
 pub const MAX_IMAGES: usize = 1 << 27;
-/// The longest file of an image, in bytes.
-const MAX_FILE: u64 = 1 << 30;
 
 /// A folder.
 #[derive(Debug, Clone, PartialEq)]
@@ -135,19 +132,6 @@ impl Images {
         }
         Ok(())
     }
-}
-
-fn reader(path: &Path) -> Result<ImageReader<std::io::BufReader<fs::File>>> {
-    let (file, size) = open_regular(path)?;
-    if size > MAX_FILE {
-        return Err(Error::file(path, format!("is {}, too long for an image", crate::file::bytes(size))));
-    }
-    let reader = ImageReader::new(std::io::BufReader::new(file)).with_guessed_format();
-    let mut reader = reader.map_err(|e| Error::file(path, format!("cannot be read: {e}")))?;
-    let mut limits = Limits::default();
-    (limits.max_image_width, limits.max_image_height) = (Some(MAX_SIDE), Some(MAX_SIDE));
-    reader.limits(limits);
-    Ok(reader)
 }
 
 /// Width and height.

@@ -131,6 +131,8 @@ fn a_target_of_another_shape_is_an_error() {
 fn margins() {
     let given: Given = &[("o", &[4, 1], &[0.5, -1.25, 2.0, -0.25]), ("y", &[4, 1], &[1.0, 1.0, -1.0, -1.0])];
     check(given, |_, x| hinge(x[0], x[1], 1.0), (0.5 + 2.25 + 3.0 + 0.75) / 4.0);
+    let given: Given = &[("o", &[2, 2], &[0.5, -1.25, 2.0, -0.25]), ("y", &[2, 2], &[1.0, 1.0, -1.0, -1.0])];
+    check(given, |_, x| perceptron(x[0], x[1]), (1.25 + 2.0) / 2.0);
     let given: Given = &[("o", &[4, 3], &LOGITS), ("T", &[4], &[2.0, 0.0, 1.0, 1.0])];
     let mut expected = 0.0;
     for (row, y) in LOGITS.chunks(3).zip([2, 0, 1, 1]) {
@@ -323,4 +325,19 @@ fn gradients_of_cross_entropy_are_those_of_central_differences() {
         let weight = Some(g.constant(HostTensor::f32(&[3], vec![0.5, 2.0, 1.25])));
         cross_entropy(x[0], target, Classes { label_smoothing: 0.125, ignore_index: Some(-100), weight })
     });
+}
+
+/// The loss of figure 3, which is not that of one direction alone.
+#[test]
+fn pairs_among_all_texts_and_images() {
+    let given: Given = &[("o", &[3, 3], &[2.0, 0.5, -1.0, 0.25, 1.5, 0.75, -0.5, 1.0, 3.0])];
+    let columns: Vec<f64> = (0..9).map(|i| given[0].2[i % 3 * 3 + i / 3]).collect();
+    let entropy = |o: &[f64]| o.chunks(3).enumerate().map(|(i, row)| -log_softmax(row)[i]).sum::<f64>() / 3.0;
+    let expected = (entropy(given[0].2) + entropy(&columns)) / 2.0;
+    check(given, |_, x| contrastive(x[0]), expected);
+    assert!((entropy(given[0].2) - entropy(&columns)).abs() > 1e-2, "rows and columns differ");
+    let graph = Graph::new();
+    contrastive(graph.input("o", Dtype::F32, &[2, 3]));
+    let message = graph.build().unwrap_err().to_string();
+    assert!(message.ends_with("contrastive: 2 texts and 3 images are not pairs"), "{message}");
 }

@@ -67,6 +67,18 @@ pub const BERT: &[Wrong] = &[
 ];
 
 pub const GPT2: &[Wrong] = &[
+    (
+        "untied",
+        |f| config(f, "\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false"),
+        REFERENCE,
+        "model: 1 weights do not fit the model:\n  lm_head.weight: missing, expected f32 (64, 24)",
+    ),
+    (
+        "dtype",
+        |f| config(f, "\"tie_word_embeddings\"", "\"torch_dtype\": \"int4\", \"tie_word_embeddings\""),
+        REFERENCE,
+        "model/config.json: torch_dtype: found \"int4\", expected one of float32, float16, bfloat16, float64, auto",
+    ),
     ("prompt_id", |f| ids(f, "prompt_ids", 0, 64), REFERENCE, "prompt_ids: id 64 is not in 0..64"),
     ("prompt_alone", |f| input(f, "max_new_tokens", None), REFERENCE, "max_new_tokens: the input is missing"),
     ("no_tokens", |f| ids(f, "max_new_tokens", 0, -1), REFERENCE, "max_new_tokens: is -1, expected 0 or more"),
