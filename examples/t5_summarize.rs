@@ -18,7 +18,7 @@ use handmill::error::{Error, Result};
 use handmill::models::transformers::t5;
 use handmill::programs::generate::{Rules, positions};
 use handmill::programs::sample::Sampling;
-use handmill::programs::seq2seq::{Step, Translator};
+use handmill::programs::seq2seq::{Sizes, Translator};
 use source::Source;
 use stream::Stream;
 
@@ -75,7 +75,7 @@ fn run(args: &Args) -> Result<()> {
     context.generation.finish()?;
     let &Args { temperature, repetition_penalty, .. } = args;
     rules.sampling = Sampling { temperature, repetition_penalty, seed: args.source.seed, ..Sampling::default() };
-    let sizes = Step { source: source.len(), capacity: positions(1, args.n) };
+    let sizes = Sizes::one(source.len(), positions(1, args.n));
     let mut translator = Translator::open(context, &t5::GENERATION, sizes)?;
     let mut stream = Stream::after(&text, &[]);
     translator.generate(&source, start, &rules, &mut |id| stream.push(id))?;

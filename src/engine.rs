@@ -233,9 +233,13 @@ impl Session {
                     }
                 }
                 inputs.iter().try_for_each(|(name, tensor)| runner.upload(name, tensor))?;
+                let results = runner.plan().results.iter().map(|r| r.0.as_str());
+                let results: Vec<&str> = results.filter(|n| wanted(n)).collect();
+                if let [name] = results[..] {
+                    return Ok(vec![(name.to_owned(), runner.run_and_read(name)?)]);
+                }
                 runner.run()?;
-                let results = runner.plan().results.iter().map(|r| r.0.as_str()).filter(|n| wanted(n));
-                results.map(|name| Ok((name.to_owned(), runner.read(name)?))).collect()
+                results.into_iter().map(|name| Ok((name.to_owned(), runner.read(name)?))).collect()
             }
             Session::Reference(graph, weights, states) => {
                 let mut states = states.lock().unwrap_or_else(|e| e.into_inner());

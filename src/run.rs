@@ -147,18 +147,49 @@ impl Runner {
         let epoch = progress.next_epoch();
         self.device.upload(&self.stamp[0], 0, &epoch.to_le_bytes())?;
         let commands = self.device.guarded("recording a run", || {
-            let mut encoder =
-                self.device.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("run") });
-            {
-                let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-                self.recorded.iter().for_each(|r| dispatch(&mut pass, r));
-            }
-            encoder.copy_buffer_to_buffer(&self.stamp[0], 0, &self.stamp[1], 0, STAMP_BYTES);
+            let mut encoder = self.encoder("run");
+            self.encode_run(&mut encoder);
             encoder.finish()
         })?;
         let submitted = self.device.submit(commands)?;
         progress.in_flight.push_back(submitted);
         Ok(())
+    }
+
+    /// As [`Runner::run`] and [`Runner::read`], in one submission.
+    pub fn run_and_read(&self, name: &str) -> Result<HostTensor> {
+        let (spec, place) = self.kept(self.result(name)?)?;
+        let mut progress = lock(&self.progress);
+        let epoch = progress.next_epoch();
+        self.device.upload(&self.stamp[0], 0, &epoch.to_le_bytes())?;
+        let commands = self.device.guarded("recording a run", || {
+            let mut encoder = self.encoder("run");
+            self.encode_run(&mut encoder);
+            self.encode_copy(&mut encoder, place, spec.bytes(), &self.staging);
+            encoder.finish()
+        })?;
+        let bytes = self.receive(&mut progress, commands, spec.bytes(), &self.staging)?;
+        Ok(HostTensor::from_bytes(spec.dtype, &spec.shape, &bytes))
+    }
+
+    fn encoder(&self, label: &str) -> wgpu::CommandEncoder {
+        self.device.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some(label) })
+    }
+
+    /// All dispatches, and the stamp that tells that they are done.
+    fn encode_run(&self, encoder: &mut wgpu::CommandEncoder) {
+        {
+            let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
+            self.recorded.iter().for_each(|r| dispatch(&mut pass, r));
+        }
+        encoder.copy_buffer_to_buffer(&self.stamp[0], 0, &self.stamp[1], 0, STAMP_BYTES);
+    }
+
+    /// The copy of `bytes` of a place, and of the stamp after them.
+    fn encode_copy(&self, encoder: &mut wgpu::CommandEncoder, place: &Place, bytes: u64, staging: &wgpu::Buffer) {
+        let held = &self.buffers[place.buffer];
+        encoder.copy_buffer_to_buffer(&held.raw, held.first + place.offset, staging, 0, bytes);
+        encoder.copy_buffer_to_buffer(&self.stamp[1], 0, staging, bytes, STAMP_BYTES);
     }
 
     /// Waits until every run so far is finished.
@@ -175,12 +206,16 @@ impl Runner {
 
     /// The result `name` of the last run; waits for it.
     pub fn read(&self, name: &str) -> Result<HostTensor> {
-        let found = self.plan.results.iter().find(|(n, _)| n == name);
-        let (_, value) = found.ok_or_else(|| Error::tensor(name, "is no output of the model"))?;
+        let value = self.result(name)?;
         if lock(&self.progress).epoch == NO_RUN {
             return Err(Error::tensor(name, "has no value before the first run"));
         }
-        self.read_from(*value, &self.staging)
+        self.read_from(value, &self.staging)
+    }
+
+    fn result(&self, name: &str) -> Result<ValueId> {
+        let found = self.plan.results.iter().find(|(n, _)| n == name);
+        Ok(found.ok_or_else(|| Error::tensor(name, "is no output of the model"))?.1)
     }
 
     /// All results of the last run, by name.
@@ -204,26 +239,35 @@ impl Runner {
     }
 
     fn read_from(&self, value: ValueId, staging: &wgpu::Buffer) -> Result<HostTensor> {
-        let spec = &self.plan.specs[value];
-        let place = self
-            .plan
-            .places
-            .get(&value)
-            .ok_or_else(|| Error::tensor(format!("value {value}"), "is not kept by this plan"))?;
+        let (spec, place) = self.kept(value)?;
         let bytes = self.fetch(place, spec.bytes(), staging)?;
         Ok(HostTensor::from_bytes(spec.dtype, &spec.shape, &bytes))
+    }
+
+    fn kept(&self, value: ValueId) -> Result<(&Spec, &Place)> {
+        let place = self.plan.places.get(&value);
+        let place = place.ok_or_else(|| Error::tensor(format!("value {value}"), "is not kept by this plan"))?;
+        Ok((&self.plan.specs[value], place))
     }
 
     fn fetch(&self, place: &Place, bytes: u64, staging: &wgpu::Buffer) -> Result<Vec<u8>> {
         let mut progress = lock(&self.progress);
         let commands = self.device.guarded("recording a read-back", || {
-            let mut encoder =
-                self.device.raw.create_command_encoder(&wgpu::CommandEncoderDescriptor { label: Some("read") });
-            let held = &self.buffers[place.buffer];
-            encoder.copy_buffer_to_buffer(&held.raw, held.first + place.offset, staging, 0, bytes);
-            encoder.copy_buffer_to_buffer(&self.stamp[1], 0, staging, bytes, STAMP_BYTES);
+            let mut encoder = self.encoder("read");
+            self.encode_copy(&mut encoder, place, bytes, staging);
             encoder.finish()
         })?;
+        self.receive(&mut progress, commands, bytes, staging)
+    }
+
+    /// What a submission that ends with a copy to `staging` has copied; waits for it.
+    fn receive(
+        &self,
+        progress: &mut Progress,
+        commands: wgpu::CommandBuffer,
+        bytes: u64,
+        staging: &wgpu::Buffer,
+    ) -> Result<Vec<u8>> {
         let submitted = self.device.submit(commands)?;
         let mapped = self.device.map(staging, bytes + STAMP_BYTES, &submitted);
         progress.in_flight.clear();

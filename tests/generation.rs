@@ -604,7 +604,7 @@ fn ends(model: &Model, engine: &Engine) -> Check {
     let stop = Some(Arc::new(StopStrings::new(tokenizer.clone(), strings.clone())));
     let stopped = run(&Rules { stop, ..free.clone() })?;
     same("until a text", &stopped, &all[..first + until].to_vec())?;
-    let mut stream = TextStream::until(&tokenizer, &strings);
+    let mut stream = TextStream::until(tokenizer.as_ref(), &strings);
     let mut shown = String::new();
     for &id in &stopped[first..] {
         shown += &stream.push(id)?;
@@ -615,7 +615,7 @@ fn ends(model: &Model, engine: &Engine) -> Check {
     same("text before it", shown.as_str(), &whole[..whole.find(&strings[1]).unwrap_or(whole.len())])
 }
 
-/// A token of a long generation makes no object of the driver: one run, and the copy of its logits.
+/// A token of a long generation makes no object of the driver: one submission runs the plan and copies the logits.
 fn allocates_nothing(model: &Model, device: Arc<Device>) -> Check {
     let context = open(model.case, &Engine::Gpu(device.clone()))?;
     for rows in [Rows::ONE, Rows { batch: 3, beams: 2 }] {
@@ -630,7 +630,7 @@ fn allocates_nothing(model: &Model, device: Arc<Device>) -> Check {
             steps.logits(&tokens, &from)?;
         }
         let after = device.counts();
-        same("submissions", after.submissions - before.submissions, 2 * 15)?;
+        same("submissions", after.submissions - before.submissions, 15)?;
         same("objects made", Counts { submissions: before.submissions, ..after }, before)?;
     }
     Ok(())
@@ -652,7 +652,6 @@ fn tokenizers() -> Result<[(&'static str, tempfile::NamedTempFile, Tokenizer); 2
         "model": {"type": "BPE", "vocab": vocab, "merges": ["a b"]}});
     let mut vocab: serde_json::Map<String, Value> = (0..256).map(|i| (format!("<0x{i:02X}>"), i.into())).collect();
     vocab.insert("\u{2581}ab".into(), 256.into());
-    vocab.insert("c".into(), 258.into());
     let decoder = json!({"type": "Sequence", "decoders": [
         {"type": "Replace", "pattern": {"String": "\u{2581}"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"},
         {"type": "Strip", "content": " ", "start": 1, "stop": 0}]});
@@ -705,6 +704,10 @@ fn text_stream() -> Check {
             )?;
             same("nothing is left", stream.finish()?, String::new())?;
         }
+        // A prompt before it keeps the space that only the first of all tokens loses.
+        let mut stream = TextStream::new(tokenizer).after(&[97, 256]);
+        let space = if *name == "llama" { " ab" } else { "ab" };
+        same("after a prompt", (stream.push(256)?.as_str(), stream.push(98)?.as_str()), (space, "b"))?;
         // Half a character is kept until the end.
         let mut stream = TextStream::new(tokenizer);
         let pieces = [97, 0xe6, 0xbc].map(|id| stream.push(id));

@@ -124,7 +124,10 @@ fn plans(model: &'static models::Model) -> Check {
     let config = Config::parse("config.json", "{}")?;
     let mut graphs = vec![models::build(model, &config, &Inputs::defaults(), None)?];
     if model.program.is_some() {
-        for phase in [Phase::Prefill { tokens: 100, capacity: 1024 }, Phase::Step { capacity: 1024 }] {
+        for phase in [
+            Phase::Prefill { rows: Rows::ONE, tokens: 100, capacity: 1024 },
+            Phase::Step { rows: Rows::ONE, capacity: 1024 },
+        ] {
             let graph = handmill::Graph::new();
             (gpt2::CAUSAL.next_token)(&graph, &config, phase);
             graphs.push(Arc::new(graph.build()?));

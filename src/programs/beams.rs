@@ -95,7 +95,7 @@ impl<'r> Search<'r> {
         let last = number == self.rules.max_new_tokens;
         let mut all: Vec<Beam> = candidates.iter().map(|c| extended(c, c.score, false)).collect();
         for beam in &mut all {
-            beam.finished = last || self.rules.ends(&beam.ids[self.prompt..])?;
+            beam.finished = last || self.rules.ends(&beam.ids, self.prompt)?;
         }
         let ended = all.iter().all(|beam| beam.finished);
 

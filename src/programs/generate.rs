@@ -31,7 +31,7 @@ pub fn generate(
         let rows = beams::search(next, start, rules)?;
         for (row, (ids, prompt)) in rows.iter().zip(start).enumerate() {
             let mut new = prompt.len();
-            while new < ids.len() && (new == prompt.len() || !rules.ends(&ids[prompt.len()..new])?) {
+            while new < ids.len() && (new == prompt.len() || !rules.ends(&ids[..new], prompt.len())?) {
                 on_token(row, ids[new]);
                 new += 1;
             }
@@ -62,7 +62,7 @@ pub fn generate(
             };
             ids.push(id);
             on_token(row, id);
-            ended[row] = rules.ends(&ids[start[row].len()..])?;
+            ended[row] = rules.ends(ids, start[row].len())?;
         }
         if ended.iter().all(|ended| *ended) {
             break;

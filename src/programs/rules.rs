@@ -150,10 +150,10 @@ impl Rules {
         }
     }
 
-    /// True if the last of the `new` tokens ends their sequence.
-    pub(super) fn ends(&self, new: &[i32]) -> Result<bool> {
-        let ended = new.last().is_some_and(|id| self.eos.contains(id));
-        Ok(ended || self.stop.as_ref().map_or(Ok(false), |stop| stop.found(new))?)
+    /// True if the last of `ids`, which are new from the `first` on, ends their sequence.
+    pub(super) fn ends(&self, ids: &[i32], first: usize) -> Result<bool> {
+        let ended = ids[first..].last().is_some_and(|id| self.eos.contains(id));
+        Ok(ended || self.stop.as_ref().map_or(Ok(false), |stop| stop.found(ids, first))?)
     }
 
     /// What follows the end of a sequence.

@@ -10,7 +10,7 @@ use crate::error::Result;
 /// The pieces that [`TextStream::push`] and [`TextStream::finish`] return make up the text of all ids, up to the first
 /// stop text.
 pub struct TextStream<'t> {
-    tokenizer: &'t Tokenizer,
+    tokenizer: Option<&'t Tokenizer>,
     stop: &'t [String],
     /// The ids since the piece before the last one, and how many of them have been turned into text: a decoder may treat
     /// the first of its ids differently, so the last piece is decoded with the new one.
@@ -22,14 +22,21 @@ pub struct TextStream<'t> {
 }
 
 impl<'t> TextStream<'t> {
-    /// A stream of new text; special tokens are left out.
-    pub fn new(tokenizer: &'t Tokenizer) -> TextStream<'t> {
+    /// A stream of new text; special tokens are left out. Without a tokenizer, ids stand for themselves.
+    pub fn new(tokenizer: impl Into<Option<&'t Tokenizer>>) -> TextStream<'t> {
         TextStream::until(tokenizer, &[])
     }
 
     /// As [`TextStream::new`], ending before the first of the texts `stop`.
-    pub fn until(tokenizer: &'t Tokenizer, stop: &'t [String]) -> TextStream<'t> {
-        TextStream { tokenizer, stop, ids: vec![], turned: 0, held: String::new(), stopped: false }
+    pub fn until(tokenizer: impl Into<Option<&'t Tokenizer>>, stop: &'t [String]) -> TextStream<'t> {
+        TextStream { tokenizer: tokenizer.into(), stop, ids: vec![], turned: 0, held: String::new(), stopped: false }
+    }
+
+    /// Before anything is pushed: the ids go on after `prompt`, whose text is not returned. Some decoders drop a space
+    /// before the first of all ids.
+    #[must_use]
+    pub fn after(self, prompt: &[i32]) -> TextStream<'t> {
+        TextStream { ids: prompt.to_vec(), turned: prompt.len(), ..self }
     }
 
     /// The text that `id` completes.
@@ -65,8 +72,11 @@ impl<'t> TextStream<'t> {
 
     /// The text of the ids that have not been turned.
     fn fresh(&self) -> Result<String> {
-        let before = self.tokenizer.decode(&self.ids[..self.turned], true)?;
-        let text = self.tokenizer.decode(&self.ids, true)?;
+        let decode = |ids: &[i32]| match self.tokenizer {
+            Some(tokenizer) => tokenizer.decode(ids, true),
+            None => Ok(ids.iter().map(|id| format!(" {id}")).collect()),
+        };
+        let (before, text) = (decode(&self.ids[..self.turned])?, decode(&self.ids)?);
         Ok(text.get(before.len()..).unwrap_or_default().to_owned())
     }
 
@@ -116,11 +126,14 @@ impl StopStrings {
         &self.strings
     }
 
-    /// True if one of the texts is in that of the `new` ids of a sequence.
+    /// True if one of the texts is in that of `ids` from the `first` on.
     ///
     /// # Errors
     /// As [`Tokenizer::decode`]
-    pub fn found(&self, new: &[i32]) -> Result<bool> {
-        Ok(first_of(&self.tokenizer.decode(new, true)?, &self.strings).is_some())
+    pub fn found(&self, ids: &[i32], first: usize) -> Result<bool> {
+        let near = first.saturating_sub(1);
+        let before = self.tokenizer.decode(&ids[near..first], true)?;
+        let text = self.tokenizer.decode(&ids[near..], true)?;
+        Ok(text.get(before.len()..).is_some_and(|text| first_of(text, &self.strings).is_some()))
     }
 }

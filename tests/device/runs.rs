@@ -3,7 +3,7 @@
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use handmill::device::{Device, Select};
+use handmill::device::{Counts, Device, Select};
 use handmill::{Dtype, Error, Graph};
 
 use super::{block, device, inputs, numbers, once, own_device, runner, store};
@@ -32,6 +32,15 @@ fn a_steady_run_makes_no_object_of_the_driver() {
         runner.run().unwrap();
     }
     assert_eq!(device.counts().submissions - after.submissions, 50);
+    let name = runner.plan().results[0].0.clone();
+    let (want, before) = (runner.read(&name).unwrap(), device.counts());
+    assert_eq!(runner.run_and_read(&name).unwrap(), want);
+    assert_eq!(device.counts(), Counts { submissions: before.submissions + 1, ..before });
+    let error = runner.run_and_read("nothing").unwrap_err().to_string();
+    assert_eq!(
+        (error.as_str(), device.counts().submissions),
+        ("nothing: is no output of the model", before.submissions + 1)
+    );
 }
 
 #[test]

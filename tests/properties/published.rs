@@ -12,7 +12,7 @@ use handmill::kernel::Spec;
 use handmill::models::{self, Inputs, Loaded, transformers::gpt2};
 use handmill::plan::Plan;
 use handmill::programs::Context;
-use handmill::programs::generate::Phase;
+use handmill::programs::generate::{Phase, Rows};
 use handmill::tensor::{Dtype, HostTensor};
 use handmill::weights::load_tensors;
 use libtest_mimic::{Failed, Trial};
@@ -33,8 +33,10 @@ pub fn trials() -> Vec<Trial> {
         // The logits of 1024 tokens are 206 MB, and no binding there holds them.
         fits("GPT2LMHeadModel", 512)?;
         let config = Config::parse("config.json", "{}")?;
-        let phases = [Phase::Window { tokens: 1024 }, Phase::Prefill { tokens: 1024, capacity: 1024 }];
-        for phase in phases.into_iter().chain([Phase::Step { capacity: 1024 }]) {
+        let (rows, tokens, capacity) = (Rows::ONE, 1024, 1024);
+        let phases = [Phase::Window { rows: 1, tokens }, Phase::Prefill { rows, tokens, capacity }];
+        let beams = Phase::Step { rows: Rows { batch: 2, beams: 4 }, capacity };
+        for phase in phases.into_iter().chain([Phase::Step { rows, capacity }, beams]) {
             let graph = Graph::new();
             (gpt2::CAUSAL.next_token)(&graph, &config, phase);
             within(&Arc::new(graph.build()?))?;
