@@ -2,6 +2,9 @@
 //!
 //! `HANDMILL_REQUIRE_GPU=1` makes a missing adapter a failure; without one they run on the reference.
 
+// Each example is a program, and some have the same files.
+#![allow(clippy::duplicate_mod)]
+
 use std::ffi::OsString;
 use std::path::Path;
 
