@@ -1,7 +1,7 @@
 //! Linear regression twice: in closed form, by Cholesky factors of the normal equations, and by gradient descent.
 //!
-//! `cargo run --release --example linear_regression` fits how far cars take to stop (`data/cars`) and writes the points with
-//! both lines and the way of the descent to `linear_regression/`. `--csv FILE --target COLUMN` fits other numbers.
+//! `cargo run --release --example linear_regression` fits how far cars take to stop (`data/cars`) and writes the points
+//! with both lines, and the way of the descent, to `linear_regression/`. `--csv FILE --target COLUMN` fits other numbers.
 
 use std::path::{Path, PathBuf};
 

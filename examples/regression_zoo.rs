@@ -1,23 +1,22 @@
-//! Three classifiers that are linear in the pixels, on the bundled digits: a perceptron by Rosenblatt's rule (ten of them,
-//! each for one digit against the rest), logistic regression (one digit against the rest) and softmax regression.
+//! Three classifiers that are linear in the pixels, on the bundled digits: a perceptron by Rosenblatt's rule (ten of
+//! them, each for one digit against the rest), logistic regression (one digit against the rest), softmax regression.
 //!
-//! `cargo run --release --example regression_zoo` prints how many of 360 digits each reads right, and writes pictures of the
-//! weights to `regression_zoo/`: orange is ink that speaks for a digit, blue ink that speaks against it.
+//! `cargo run --release --example regression_zoo` prints how many of 360 digits each reads right, and writes pictures of
+//! the weights to `regression_zoo/`: orange is ink that speaks for a digit, blue ink that speaks against it.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Parser;
 use handmill::engine::Engine;
-use handmill::weights::load_tensors;
 use handmill::{HostTensor, Result};
-use image::RgbImage;
 use serde_json::{Value, json};
 
+#[path = "regression_zoo/digits.rs"]
+mod digits;
 #[path = "fit/mod.rs"]
 mod fit;
-#[path = "figures/plane.rs"]
-#[allow(dead_code)]
-mod plane;
+
+use digits::{Digits, digits, picture, pixels};
 
 /// Trains three linear classifiers on 1,437 handwritten digits and judges them by 360 others
 #[derive(Parser)]
@@ -100,39 +99,4 @@ pub fn run(args: &Args) -> Result<[f64; 3]> {
         args.out.display()
     );
     Ok(shares)
-}
-
-/// Ink from 0 to 1, 64 pixels a digit, and labels.
-type Digits = (Vec<f32>, Vec<i32>);
-
-fn pixels((ink, labels): &Digits) -> HostTensor {
-    HostTensor::f32(&[labels.len(), 64], ink.clone())
-}
-
-/// Those to train on, and every fifth, which is held out.
-fn digits() -> Result<[Digits; 2]> {
-    let all = load_tensors(Path::new(env!("CARGO_MANIFEST_DIR")).join("data/digits/digits.safetensors"))?;
-    let (images, labels) = (all["images"].to_f64(), all["labels"].as_i32()?);
-    Ok([false, true].map(|held_out| {
-        let rows = (0..labels.len()).filter(|n| n.is_multiple_of(5) == held_out);
-        let ink = rows.clone().flat_map(|n| images[n * 64..(n + 1) * 64].iter().map(|&v| v as f32 / 16.0));
-        (ink.collect(), rows.map(|n| labels[n]).collect())
-    }))
-}
-
-/// Weights of 64 pixels each, side by side.
-fn picture(weights: &[f64], path: &Path) -> Result<()> {
-    const SCALE: u32 = 12;
-    const GAP: u32 = 8;
-    let count = weights.len() as u32 / 64;
-    let cell = 8 * SCALE + GAP;
-    let mut picture = RgbImage::from_pixel(count * cell + GAP, cell + GAP, plane::rgb([120.0; 3]));
-    let largest = weights.iter().map(|w| w.abs()).fold(f64::MIN_POSITIVE, f64::max);
-    for (x, y) in (0..count * 8 * SCALE).flat_map(|x| (0..8 * SCALE).map(move |y| (x, y))) {
-        let (digit, column, row) = (x / (8 * SCALE), x % (8 * SCALE) / SCALE, y / SCALE);
-        let weight = weights[(digit * 64 + row * 8 + column) as usize];
-        let left = GAP + digit * cell + x % (8 * SCALE);
-        picture.put_pixel(left, GAP + y, plane::rgb(plane::diverging(weight / largest)));
-    }
-    plane::save(&picture, path)
 }

@@ -1,12 +1,11 @@
 //! What one layer cannot do: a multi-layer perceptron learns XOR, or to tell two moons or two spirals apart.
 //!
-//! `cargo run --release --example xor_mlp` writes `xor_mlp/boundary.png`, the probability of the second class over the plane.
-//! `--data moons` and `--data spirals` are harder.
+//! `cargo run --release --example xor_mlp` writes `xor_mlp/boundary.png`, the probability of the second class over the
+//! plane. `--data moons` and `--data spirals` are harder.
 
-use std::f64::consts::{PI, TAU};
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
+use clap::Parser;
 use handmill::engine::Engine;
 use handmill::programs::Context;
 use handmill::{HostTensor, Result};
@@ -14,10 +13,10 @@ use serde_json::json;
 
 #[path = "fit/mod.rs"]
 mod fit;
-#[path = "figures/plane.rs"]
-mod plane;
+#[path = "xor_mlp/points.rs"]
+mod points;
 
-use plane::{BLACK, BLUE, ORANGE, Plane};
+use points::Kind;
 
 /// Trains a multi-layer perceptron on points of two classes
 #[derive(Parser)]
@@ -43,13 +42,6 @@ pub struct Args {
     /// The folder of results
     #[arg(long, value_name = "DIR", default_value = "xor_mlp")]
     out: PathBuf,
-}
-
-#[derive(Clone, Copy, PartialEq, ValueEnum)]
-enum Kind {
-    Xor,
-    Moons,
-    Spirals,
 }
 
 fn main() {
@@ -87,7 +79,7 @@ pub fn run(args: &Args) -> Result<f64> {
     if args.data == Kind::Xor {
         x.iter().zip(&found).for_each(|(x, p)| println!("{} xor {} = {p:.3}", x[0], x[1]));
     }
-    draw(args, &context, &x, &y)?;
+    points::draw(&args.out.join("boundary.png"), &x, &y, |places| probabilities(&context, places))?;
     let loss = trained.curve().column("loss").last().map_or(f32::NAN, |last| last.1);
     println!("{right} of {} points right, loss {loss:.4} after {steps} steps on {}", y.len(), engine.name());
     println!("boundary.png and the model are in {}", args.out.display());
@@ -101,45 +93,4 @@ fn input(x: &[[f64; 2]]) -> HostTensor {
 fn probabilities(context: &Context, x: &[[f64; 2]]) -> Result<Vec<f64>> {
     let logits = context.run(&fit::tensors(&[("input", input(x))]))?["output"].to_f64();
     Ok(logits.into_iter().map(|z| 1.0 / (1.0 + (-z).exp())).collect())
-}
-
-fn draw(args: &Args, context: &Context, x: &[[f64; 2]], y: &[f32]) -> Result<()> {
-    let end = |axis: usize, sign: f64| x.iter().map(|p| sign * p[axis]).fold(f64::NEG_INFINITY, f64::max);
-    let span = (end(0, 1.0) + end(0, -1.0)).max(end(1, 1.0) + end(1, -1.0));
-    let middle = [0, 1].map(|axis| (end(axis, 1.0) - end(axis, -1.0)) / 2.0);
-    let [low, high] = [-0.65, 0.65].map(|side| middle.map(|m| m + side * span));
-    let mut plane = Plane::new(low, high, 180);
-    let found = probabilities(context, &plane.places())?;
-    // The boundary is a thin line: where the logit is near 0.
-    plane.paint(found.iter().map(|p| plane::diverging((2.0 * p - 1.0) * 0.75)));
-    for (&point, &y) in x.iter().zip(y) {
-        let radius = if x.len() < 10 { 9.0 } else { 4.0 };
-        plane.dot(point, radius + 1.5, BLACK, 1.0);
-        plane.dot(point, radius, if y == 1.0 { ORANGE } else { BLUE }, 1.0);
-    }
-    plane.write(&args.out.join("boundary.png"))
-}
-
-impl Kind {
-    /// Points and their classes, 0 and 1 in turn.
-    fn points(self, seed: u64) -> (Vec<[f64; 2]>, Vec<f32>) {
-        let mut next = fit::uniform(seed);
-        let mut noise = |size: f64| size * (next() + next() + next() - 1.5);
-        let n = if self == Kind::Xor { 4 } else { 200 };
-        let point = |i: usize| {
-            let (class, t) = ((i % 2) as f64, (i / 2) as f64 / (n / 2) as f64);
-            let sign = 1.0 - 2.0 * class;
-            match self {
-                Kind::Xor => [f64::from(i as u8 / 2), f64::from((i as u8 / 2) ^ (i as u8 % 2))],
-                Kind::Moons => {
-                    [sign * (PI * t).cos() + class + noise(0.2), sign * (PI * t).sin() + 0.5 * class + noise(0.2)]
-                }
-                Kind::Spirals => {
-                    let (radius, angle) = (0.1 + t, 1.5 * TAU * t);
-                    [sign * radius * angle.cos() + noise(0.04), sign * radius * angle.sin() + noise(0.04)]
-                }
-            }
-        };
-        ((0..n).map(point).collect(), (0..n).map(|i| (i % 2) as f32).collect())
-    }
 }

@@ -19,6 +19,9 @@ mod index;
 #[path = "kernels/layout.rs"]
 mod layout;
 #[allow(dead_code)]
+#[path = "kernels/linalg.rs"]
+mod linalg;
+#[allow(dead_code)]
 #[path = "kernels/loss.rs"]
 mod loss;
 #[allow(dead_code)]
@@ -265,6 +268,7 @@ fn rows_plan_on_every_named_adapter_with_every_variant() {
         elementwise::rows as fn() -> Vec<Row>,
         reduce::rows,
         matmul::rows,
+        linalg::rows,
         conv::rows,
         pool::rows,
         softmax::rows,

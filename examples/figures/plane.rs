@@ -35,7 +35,6 @@ impl Plane {
     }
 
     /// The middle of every cell: rows upwards, each from the left.
-    #[allow(dead_code)]
     pub fn places(&self) -> Vec<[f64; 2]> {
         let across = self.along(0);
         self.along(1).into_iter().flat_map(|y| across.iter().map(move |&x| [x, y])).collect()
@@ -89,7 +88,6 @@ pub fn diverging(v: f64) -> Color {
 }
 
 /// White at 0, dark blue at 1.
-#[allow(dead_code)]
 pub fn rising(v: f64) -> Color {
     let v = v.clamp(0.0, 1.0);
     if v < 0.5 {

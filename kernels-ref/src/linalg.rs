@@ -3,8 +3,8 @@
 use rayon::prelude::*;
 
 /// The lower triangle `l` with `l·lᵀ = a`, of matrices of `n` rows, and for each 0 or the number, from 1, of the first
-/// pivot that is not above 0 (Golub, Van Loan 2013, 4.2.5; LAPACK's `spotrf`). From that pivot's column on, `l` is NaN on
-/// and below the diagonal. Only the lower triangle of `a` is read.
+/// pivot that is not above 0 (Golub, Van Loan 2013, 4.2.5; LAPACK's `spotrf`). From that pivot's column on, `l` is NaN
+/// on and below the diagonal. Only the lower triangle of `a` is read.
 pub fn cholesky(a: &[f64], n: usize) -> (Vec<f64>, Vec<f64>) {
     let factor = |a: &[f64]| {
         let (mut l, mut info) = (vec![0.0; n * n], 0);

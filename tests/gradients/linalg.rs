@@ -1,4 +1,4 @@
-//! Rows of the linalg family. A symmetric matrix is made of its source by a view, so that both places of an element move.
+//! Rows of the linalg family. A view makes the symmetric matrix of its source, so that both places of an element move.
 
 use super::judge::Gradient;
 use super::row::Row;

@@ -62,8 +62,8 @@ impl Triangle {
     /// How far a solution `x` of the triangle is off, at most, where its elements are off by up to `gamma·|t| + moved`,
     /// and the right side by `side`.
     ///
-    /// With `t̂·x̂ = b̂`: `|x̂ − x| ≤ |t⁻¹|·(side + off·|x̂|)`, and `|x̂| ≤ |x| + |x̂ − x|`. Where `|t⁻¹|·off` may double
-    /// an error, nothing is known.
+    /// With `t′·x′ = b′` for what is computed: `|x′ − x| ≤ |t⁻¹|·(side + off·|x′|)`, and `|x′| ≤ |x| + |x′ − x|`. Where
+    /// `|t⁻¹|·off` may double an error, nothing is known.
     pub fn error(&self, x: &[f64], gamma: f64, moved: Option<&Triangle>, side: &[f64]) -> Vec<f64> {
         let off = |v: &[f64]| {
             let mut y: Vec<f64> = self.times_own(v).into_iter().map(|y| gamma * y).collect();

@@ -1,8 +1,9 @@
 //! Least squares in closed form: the normal equations of centred columns, by Cholesky factors.
 //!
 //! Centring takes the bias out of the equations. With a column of ones in its place, an input of mean `m` and deviation
-//! `s` has a condition number of `(m/s)²`: years from 1947 to 1962 would cost five of the seven digits of f32. The unit of a
-//! column costs nothing: the errors of Cholesky's method do not change with the scale of rows and columns (Demmel 1989).
+//! `s` has a condition number of `(m/s)²`: years from 1947 to 1962 would cost five of the seven digits of f32. The unit
+//! of a column costs nothing: errors of Cholesky's method do not change with the scale of rows and columns (Demmel
+//! 1989).
 
 use crate::check::U;
 use crate::config::Config;
@@ -22,7 +23,7 @@ struct Solution<'g> {
     bias: Tensor<'g>,
 }
 
-/// Columns less their means, `(B, n)`, and the means, `(1, n)`. The second pass takes off what the mean's rounding left.
+/// Columns less their means, `(B, n)`, and the means, `(1, n)`. A second pass takes off what the mean's rounding left.
 fn centred(x: Tensor<'_>) -> [Tensor<'_>; 2] {
     let mean = x.mean(&[0], true);
     let left = x - mean;
@@ -30,8 +31,8 @@ fn centred(x: Tensor<'_>) -> [Tensor<'_>; 2] {
     [left - rest, mean + rest]
 }
 
-/// The weights `W` and the bias `b` that minimise `Σ|x·Wᵀ + b − y|² + alpha·Σ W²`; results `info`, and `pivots`: of each
-/// column, the share of its variance that the columns before it leave.
+/// The weights `W` and the bias `b` that minimise `Σ|x·Wᵀ + b − y|² + alpha·Σ W²`; results `info`, and `pivots`: of
+/// each column, the share of its variance that the columns before it leave.
 fn least_squares<'g>(x: Tensor<'g>, y: Tensor<'g>, alpha: f64) -> Solution<'g> {
     let g = x.graph();
     let [_, n] = x.dims();
@@ -63,7 +64,7 @@ pub fn solve(
     columns: for<'g> fn(&'g Graph, &Config, &Inputs) -> Tensor<'g>,
     bias_in_weight: bool,
 ) -> Result<Tensors> {
-    let given: Tensors = inputs.iter().filter(|(n, _)| ["input", "target"].contains(&n.as_str())).map(own).collect();
+    let given: Tensors = inputs.iter().filter(|(n, _)| ["input", "target"].contains(&n.as_str())).map(pair).collect();
     let rows = given.get("input").map_or(0, |t| t.shape()[0]);
     let session = context.session_of(|g, config| {
         let inputs = Inputs::of(&given);
@@ -87,7 +88,7 @@ pub fn solve(
     Ok(results)
 }
 
-fn own((name, tensor): (&String, &crate::HostTensor)) -> (String, crate::HostTensor) {
+fn pair((name, tensor): (&String, &crate::HostTensor)) -> (String, crate::HostTensor) {
     (name.clone(), tensor.clone())
 }
 
