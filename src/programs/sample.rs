@@ -244,12 +244,12 @@ mod tests {
             Sampling { no_repeat_ngram_size: size, ..sampling(1.0) }.process(&mut scores, before);
             (0..5).filter(|&id| scores[id] == f64::NEG_INFINITY).collect::<Vec<_>>()
         };
-        assert_eq!(barred(0, &[1, 2, 1, 2]), [0; 0]);
+        assert!(barred(0, &[1, 2, 1, 2]).is_empty());
         assert_eq!(barred(1, &[1, 2, 1, 2]), [1, 2]);
         assert_eq!(barred(2, &[1, 2, 1, 3, 1]), [2, 3]);
         assert_eq!(barred(3, &[1, 2, 4, 3, 1, 2]), [4]);
-        assert_eq!(barred(3, &[1, 2]), [0; 0]);
-        assert_eq!(barred(2, &[7, 9, 7]), [0; 0]);
+        assert!(barred(3, &[1, 2]).is_empty());
+        assert!(barred(2, &[7, 9, 7]).is_empty());
         // What is forbidden is never drawn.
         let s = Sampling { no_repeat_ngram_size: 1, ..sampling(1.0) };
         assert!((0..50).all(|n| choose(&[5.0, 5.0, 0.0], &[0, 1], n, &s).unwrap() == 2));

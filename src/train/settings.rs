@@ -10,7 +10,7 @@ use crate::train::checkpoint::fingerprint;
 use crate::train::data::Source;
 
 /// The losses, each with the keys of its `loss_args`.
-pub const LOSSES: [(&str, &[&str]); 21] = [
+pub const LOSSES: [(&str, &[&str]); 22] = [
     ("mse", &[]),
     ("l1", &[]),
     ("huber", &["delta"]),
