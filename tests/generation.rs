@@ -693,7 +693,7 @@ fn text_stream() -> Check {
                 if !piece.is_empty() {
                     last = at;
                 }
-                same("half a character", piece.replace("\u{fffd}a", "").ends_with('\u{fffd}'), false)?;
+                same("half a character", piece.ends_with('\u{fffd}'), false)?;
                 pieces.push(piece);
             }
             pieces.push(stream.finish()?);
