@@ -2,6 +2,7 @@
 //!
 //! `HANDMILL_REQUIRE_GPU=1` makes a missing adapter a failure.
 
+mod checkpoints;
 mod contract;
 mod examples;
 mod kernel;
@@ -38,9 +39,10 @@ fn main() {
     if !found {
         eprintln!("no adapter: GPU rows are ignored");
     }
-    let families: [(&str, &[Row]); 5] = [
+    let families: [(&str, &[Row]); 6] = [
         ("contract", contract::ROWS),
         ("train_digits", examples::ROWS),
+        ("checkpoints", checkpoints::ROWS),
         ("run", run::ROWS),
         ("verify", verify::ROWS),
         ("kernel", kernel::ROWS),
