@@ -84,10 +84,10 @@ fn run(args: &Args) -> Result<()> {
     for (i, (name, map)) in maps.iter().enumerate() {
         println!("{i:3}  {name}: {} heads, {} × {}", map.shape()[1], map.shape()[2], map.shape()[3]);
     }
-    let at = |n: Option<usize>, count: usize| n.map_or(Some(count - 1), |n| (n < count).then_some(n));
-    let Some(layer) = at(args.layer, maps.len()) else {
-        return Err(Error::tensor("--layer", format!("found {:?}, expected less than {}", args.layer, maps.len())));
-    };
+    let layer = args.layer.unwrap_or(maps.len() - 1);
+    if layer >= maps.len() {
+        return Err(Error::tensor("--layer", format!("found {layer}, expected less than {}", maps.len())));
+    }
     let (name, map) = maps[layer];
     let &[_, heads, t, s] = map.shape() else { return Err(Error::tensor(name, "is no attention")) };
     if let Some(head) = args.head.filter(|&head| head >= heads) {

@@ -54,7 +54,7 @@ fn run(args: &Args) -> Result<()> {
         eprintln!("{} names no labels (id2label): they are numbered", config.place());
     }
     let each = if args.pairs { 2 } else { 1 };
-    if args.texts.len() % each != 0 {
+    if !args.texts.len().is_multiple_of(each) {
         return Err(Error::tensor("--pairs", format!("found {} texts, expected an even number", args.texts.len())));
     }
     let encoded = args.texts.chunks(each).map(|texts| encode(&text, texts, longest)).collect::<Result<Vec<_>>>()?;

@@ -160,6 +160,7 @@ impl Text {
                 let token = tokenizer.token(id).unwrap_or_else(|| id.to_string());
                 token.trim_start_matches(['\u{120}', '\u{2581}']).trim_end_matches("</w>").to_owned()
             }
+            None if id == 32 => "_".into(),
             None => u8::try_from(id).ok().filter(u8::is_ascii_graphic).map_or(id.to_string(), |b| char::from(b).into()),
         }
     }

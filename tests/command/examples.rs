@@ -17,7 +17,7 @@ pub const ROWS: &[Row] = &[
 ];
 
 /// `cargo test` builds the examples beside the tests.
-fn example(name: &str) -> PathBuf {
+pub fn example(name: &str) -> PathBuf {
     let tests = std::env::current_exe().unwrap();
     let path = tests
         .parent()

@@ -3,6 +3,7 @@
 //! `HANDMILL_REQUIRE_GPU=1` makes a missing adapter a failure.
 
 mod bench;
+mod checkpoints;
 mod contract;
 mod examples;
 mod kernel;
@@ -39,10 +40,11 @@ fn main() {
     if !found {
         eprintln!("no adapter: GPU rows are ignored");
     }
-    let families: [(&str, &[Row]); 6] = [
+    let families: [(&str, &[Row]); 7] = [
         ("bench", bench::ROWS),
         ("contract", contract::ROWS),
         ("train_digits", examples::ROWS),
+        ("checkpoints", checkpoints::ROWS),
         ("run", run::ROWS),
         ("verify", verify::ROWS),
         ("kernel", kernel::ROWS),
