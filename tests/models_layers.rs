@@ -260,9 +260,13 @@ fn parameters() -> Outcome {
     let latent = r#"{"block_out_channels": [128, 256, 512, 512], "layers_per_block": 2, "sample_size": 64,
         "down_block_types": ["DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D"],
         "up_block_types": ["UpDecoderBlock2D", "UpDecoderBlock2D", "UpDecoderBlock2D", "UpDecoderBlock2D"]}"#;
-    for (model, config, count) in
-        [("UNet2DModel", cifar, 35_746_307), ("LeNet", lenet5, 44_426), ("AutoencoderKL", latent, 83_653_863)]
-    {
+    let imagenet = r#"{"num_labels": 1000}"#;
+    for (model, config, count) in [
+        ("UNet2DModel", cifar, 35_746_307),
+        ("LeNet", lenet5, 44_426),
+        ("ConvNextForImageClassification", imagenet, 28_589_128),
+        ("AutoencoderKL", latent, 83_653_863),
+    ] {
         let found = graph(model, config, &[]).map_err(text)?.parameters();
         if found != count {
             return Err(format!("{model} has {found} parameters, published are {count}").into());
@@ -310,6 +314,17 @@ fn refusals() -> Outcome {
         ("UNet2DModel", r#"{"block_out_channels": [33, 64, 64, 64]}"#.into(), "32 does not divide 33 channels"),
         ("UNet2DModel", r#"{"num_class_embeds": 10}"#.into(), "found 10, and class embeddings are not supported"),
         ("UNet2DModel", r#"{"sample_size": 20}"#.into(), "concat"),
+        (
+            "ConvNextForImageClassification",
+            r#"{"num_stages": 3}"#.into(),
+            "hidden_sizes: has 4 entries, expected num_stages, 3",
+        ),
+        (
+            "ConvNextForImageClassification",
+            r#"{"depths": [3, 3, 991, 4]}"#.into(),
+            "depths: are 1001 layers, expected at most 1000",
+        ),
+        ("ConvNextForImageClassification", r#"{"image_size": 31}"#.into(), "conv2d"),
     ] {
         match graph(model, &config, &[]) {
             Ok(_) => return Err(format!("{model} {config} was accepted").into()),

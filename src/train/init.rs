@@ -17,6 +17,8 @@ pub enum Init {
     Zeros,
     /// 1.
     Ones,
+    /// One number.
+    Constant(f64),
     /// Uniform in [low, high).
     Uniform {
         /// The least value.
@@ -117,6 +119,7 @@ impl Init {
         let values = match self {
             Init::Zeros => vec![0.0; n],
             Init::Ones => vec![1.0; n],
+            Init::Constant(value) => vec![value; n],
             Init::Uniform { low, high } => draws.uniform(n, low, high),
             Init::Normal { mean, std } => draws.normal(n, mean, std),
             Init::TruncatedNormal { mean, std, limit } => draws.truncated(n, mean, std, limit),
