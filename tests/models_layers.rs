@@ -15,6 +15,7 @@ use handmill::plan::Options;
 use handmill::programs::Context;
 use handmill::store::{Store, Weights};
 use handmill::tensor::HostTensor;
+use handmill::train::init::Init;
 use handmill::verify::verify;
 use handmill::weights::load_tensors;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -67,6 +68,7 @@ const GRAPHS: &[(&str, Test)] = &[
     ("layer_norm_over_axes", layer_norm_over_axes),
     ("any_rank", any_rank),
     ("keywords", keywords),
+    ("first_weights", first_weights),
 ];
 
 /// A folder of `tests/data`, loaded.
@@ -428,4 +430,25 @@ fn keywords() -> Outcome {
         &[2, 6],
         &[("weight", ramp(&[6]))],
     )
+}
+
+/// What ConvNeXt's weights begin with is what its configuration says.
+fn first_weights() -> Outcome {
+    let config = r#"{"initializer_range": 0.5, "layer_scale_init_value": 0.25}"#;
+    let config = Config::parse("config.json", config).map_err(text)?;
+    let init = models::named("ConvNextForImageClassification").map_err(text)?.init;
+    let normal = Some(Init::Normal { mean: 0.0, std: 0.5 });
+    for (key, shape, expected) in [
+        ("stages.0.layers.0.dwconv.weight", &[96, 1, 7, 7][..], normal),
+        ("stages.0.layers.0.pwconv1.weight", &[384, 96], normal),
+        ("stages.0.layers.0.pwconv1.bias", &[384], Some(Init::Zeros)),
+        ("stages.0.layers.0.layer_scale_parameter", &[96], Some(Init::Constant(0.25))),
+        ("stages.0.layers.0.layernorm.weight", &[96], None),
+    ] {
+        let found = init(&config, key, shape);
+        if found != expected {
+            return Err(format!("{key} begins with {found:?}, expected {expected:?}").into());
+        }
+    }
+    Ok(())
 }

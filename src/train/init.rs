@@ -392,6 +392,7 @@ mod tests {
         assert_eq!(chosen("conv.bias", &[8]), within(1.0 / 6.0));
         assert_eq!((chosen("norm.weight", &[8]), chosen("norm.bias", &[8])), (Init::Ones, Init::Zeros));
         assert_eq!(chosen("bn.running_var", &[8]), Init::Ones);
+        assert_eq!(values(Init::Constant(0.25), &[3]), [0.25; 3]);
         assert_eq!(chosen("bn.num_batches_tracked", &[]), Init::Zeros);
         assert_eq!(
             (chosen("rnn.bias_ih_l0", &[36]), chosen("rnn.weight_ih_l0", &[36, 4])),
