@@ -55,7 +55,7 @@ pub struct Model {
     /// How it is trained; `None` where it is not.
     pub trains: Option<Trains>,
     /// What the model's paper says a weight begins with, by key and shape; `None` where it follows its layer.
-    pub init: fn(&str, &[usize]) -> Option<Init>,
+    pub init: fn(&Config, &str, &[usize]) -> Option<Init>,
     /// Shapes of the states `h_0`, and `c_0` if there is one, that truncated back-propagation hands from one batch of
     /// these shapes to the next; `None` where there are none.
     pub carries: Option<Carries>,
@@ -91,7 +91,7 @@ impl Model {
         check: |_, _| Ok(()),
         program: None,
         trains: None,
-        init: |_, _| None,
+        init: |_, _, _| None,
         carries: None,
     };
 

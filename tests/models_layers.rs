@@ -15,6 +15,7 @@ use handmill::plan::Options;
 use handmill::programs::Context;
 use handmill::store::{Store, Weights};
 use handmill::tensor::HostTensor;
+use handmill::train::init::Init;
 use handmill::verify::verify;
 use handmill::weights::load_tensors;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -67,6 +68,7 @@ const GRAPHS: &[(&str, Test)] = &[
     ("layer_norm_over_axes", layer_norm_over_axes),
     ("any_rank", any_rank),
     ("keywords", keywords),
+    ("first_weights", first_weights),
 ];
 
 /// A folder of `tests/data`, loaded.
@@ -260,9 +262,13 @@ fn parameters() -> Outcome {
     let latent = r#"{"block_out_channels": [128, 256, 512, 512], "layers_per_block": 2, "sample_size": 64,
         "down_block_types": ["DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D", "DownEncoderBlock2D"],
         "up_block_types": ["UpDecoderBlock2D", "UpDecoderBlock2D", "UpDecoderBlock2D", "UpDecoderBlock2D"]}"#;
-    for (model, config, count) in
-        [("UNet2DModel", cifar, 35_746_307), ("LeNet", lenet5, 44_426), ("AutoencoderKL", latent, 83_653_863)]
-    {
+    let imagenet = r#"{"num_labels": 1000}"#;
+    for (model, config, count) in [
+        ("UNet2DModel", cifar, 35_746_307),
+        ("LeNet", lenet5, 44_426),
+        ("ConvNextForImageClassification", imagenet, 28_589_128),
+        ("AutoencoderKL", latent, 83_653_863),
+    ] {
         let found = graph(model, config, &[]).map_err(text)?.parameters();
         if found != count {
             return Err(format!("{model} has {found} parameters, published are {count}").into());
@@ -310,6 +316,17 @@ fn refusals() -> Outcome {
         ("UNet2DModel", r#"{"block_out_channels": [33, 64, 64, 64]}"#.into(), "32 does not divide 33 channels"),
         ("UNet2DModel", r#"{"num_class_embeds": 10}"#.into(), "found 10, and class embeddings are not supported"),
         ("UNet2DModel", r#"{"sample_size": 20}"#.into(), "concat"),
+        (
+            "ConvNextForImageClassification",
+            r#"{"num_stages": 3}"#.into(),
+            "hidden_sizes: has 4 entries, expected num_stages, 3",
+        ),
+        (
+            "ConvNextForImageClassification",
+            r#"{"depths": [3, 3, 991, 4]}"#.into(),
+            "depths: are 1001 layers, expected at most 1000",
+        ),
+        ("ConvNextForImageClassification", r#"{"image_size": 31}"#.into(), "conv2d"),
     ] {
         match graph(model, &config, &[]) {
             Ok(_) => return Err(format!("{model} {config} was accepted").into()),
@@ -413,4 +430,25 @@ fn keywords() -> Outcome {
         &[2, 6],
         &[("weight", ramp(&[6]))],
     )
+}
+
+/// What ConvNeXt's weights begin with is what its configuration says.
+fn first_weights() -> Outcome {
+    let config = r#"{"initializer_range": 0.5, "layer_scale_init_value": 0.25}"#;
+    let config = Config::parse("config.json", config).map_err(text)?;
+    let init = models::named("ConvNextForImageClassification").map_err(text)?.init;
+    let normal = Some(Init::Normal { mean: 0.0, std: 0.5 });
+    for (key, shape, expected) in [
+        ("stages.0.layers.0.dwconv.weight", &[96, 1, 7, 7][..], normal),
+        ("stages.0.layers.0.pwconv1.weight", &[384, 96], normal),
+        ("stages.0.layers.0.pwconv1.bias", &[384], Some(Init::Zeros)),
+        ("stages.0.layers.0.layer_scale_parameter", &[96], Some(Init::Constant(0.25))),
+        ("stages.0.layers.0.layernorm.weight", &[96], None),
+    ] {
+        let found = init(&config, key, shape);
+        if found != expected {
+            return Err(format!("{key} begins with {found:?}, expected {expected:?}").into());
+        }
+    }
+    Ok(())
 }

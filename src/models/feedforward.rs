@@ -4,6 +4,7 @@ use crate::models::Model;
 
 pub mod conv1d_sequence;
 pub mod conv_batch_norm_net;
+pub mod convnext;
 pub mod lenet;
 pub mod mixture_density_network;
 pub mod mlp;
@@ -17,4 +18,5 @@ pub static MODELS: &[&Model] = &[
     &lenet::LENET,
     &conv_batch_norm_net::CONV_BATCH_NORM_NET,
     &conv1d_sequence::CONV1D_SEQUENCE,
+    &convnext::CONVNEXT,
 ];

@@ -21,7 +21,7 @@ pub mod vit;
 ///
 /// # Source
 /// Radford et al. 2018, section 4.1 · Devlin et al. 2018, arXiv:1810.04805 · `initializer_range` of transformers
-fn small_normal(key: &str, shape: &[usize]) -> Option<Init> {
+fn small_normal(_: &Config, key: &str, shape: &[usize]) -> Option<Init> {
     match shape.len() {
         2.. => Some(Init::Normal { mean: 0.0, std: 0.02 }),
         _ if key.ends_with("bias") => Some(Init::Zeros),
@@ -92,7 +92,7 @@ fn unsupported(config: &Config, name: &str) {
 }
 
 /// The number of labels of a classifier: as many as `id2label` names, else `num_labels`, else 2.
-fn num_labels(config: &Config) -> usize {
+pub fn num_labels(config: &Config) -> usize {
     let Some(labels) = config.get("id2label") else { return config.usize("num_labels", 2) };
     let count = labels.as_object().map_or(0, |labels| labels.len());
     config.require(count > 0, "id2label", || "expected an object with a name of every label".into());

@@ -17,6 +17,8 @@ pub enum Init {
     Zeros,
     /// 1.
     Ones,
+    /// One number.
+    Constant(f64),
     /// Uniform in [low, high).
     Uniform {
         /// The least value.
@@ -117,6 +119,7 @@ impl Init {
         let values = match self {
             Init::Zeros => vec![0.0; n],
             Init::Ones => vec![1.0; n],
+            Init::Constant(value) => vec![value; n],
             Init::Uniform { low, high } => draws.uniform(n, low, high),
             Init::Normal { mean, std } => draws.normal(n, mean, std),
             Init::TruncatedNormal { mean, std, limit } => draws.truncated(n, mean, std, limit),
@@ -389,6 +392,7 @@ mod tests {
         assert_eq!(chosen("conv.bias", &[8]), within(1.0 / 6.0));
         assert_eq!((chosen("norm.weight", &[8]), chosen("norm.bias", &[8])), (Init::Ones, Init::Zeros));
         assert_eq!(chosen("bn.running_var", &[8]), Init::Ones);
+        assert_eq!(values(Init::Constant(0.25), &[3]), [0.25; 3]);
         assert_eq!(chosen("bn.num_batches_tracked", &[]), Init::Zeros);
         assert_eq!(
             (chosen("rnn.bias_ih_l0", &[36]), chosen("rnn.weight_ih_l0", &[36, 4])),

@@ -75,7 +75,8 @@ impl Start {
                 (true, "kaiming_uniform") => Init::KaimingUniform { gain: 2f64.sqrt(), fan: Fan::In },
                 (true, "kaiming_normal") => Init::KaimingNormal { gain: 2f64.sqrt(), fan: Fan::In },
                 (true, "orthogonal") => Init::Orthogonal { gain: 1.0 },
-                _ => (task.model.init)(key, &spec.shape).unwrap_or_else(|| default_for(key, &spec.shape, shape_of)),
+                _ => (task.model.init)(&task.config, key, &spec.shape)
+                    .unwrap_or_else(|| default_for(key, &spec.shape, shape_of)),
             };
             (key.clone(), init.weight(key, &spec.shape, task.settings.seed))
         };

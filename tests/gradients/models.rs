@@ -82,6 +82,8 @@ const CASES: &[Case] = &[
     case("training/mixture_density_network"),
     case("feedforward/conv1d_sequence"),
     case("feedforward/conv1d_sequence_centered"),
+    case("feedforward/convnext"),
+    case("feedforward/convnext_unscaled"),
     case("training/lenet_digits"),
     case("feedforward/lenet_small"),
     case("training/conv_batchnorm"),

@@ -33,7 +33,7 @@ pub static DCGAN: Model = Model {
     ignorable: |key| key.ends_with(".num_batches_tracked"),
     build,
     trains: Some(Trains { output: "logit", target: "input", losses: &["gan"] }),
-    init: |key, shape| match shape.len() {
+    init: |_, key, shape| match shape.len() {
         4 => Some(Init::Normal { mean: 0.0, std: 0.02 }),
         _ if key.ends_with(".weight") => Some(Init::Normal { mean: 1.0, std: 0.02 }),
         _ => None,
