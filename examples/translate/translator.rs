@@ -36,7 +36,7 @@ impl Kind {
                 "attention_dim": size, "bidirectional": true,
             }),
             Kind::Transformer => json!({
-                "architectures": ["Transformer"], "d_model": size, "nhead": 4, "num_encoder_layers": 2,
+                "architectures": ["Transformer"], "d_model": size, "nhead": 2, "num_encoder_layers": 2,
                 "num_decoder_layers": 2, "dim_feedforward": 2 * size, "norm_first": true, "output_attentions": true,
             }),
         };
