@@ -98,6 +98,8 @@ pub fn run(args: &Args) -> Result<Option<f64>> {
         "loss": "cross_entropy", "steps": steps, "seed": args.seed, "clip_grad_norm": 1.0, "validate_every": 250,
         "optimizer": {"name": "adam", "lr": args.lr.unwrap_or(if transformer { 0.002 } else { 0.005 })},
         "schedule": {"name": "one_cycle", "total_steps": steps, "pct_start": 0.1},
+        // Embeddings of the default would be louder than the positions that a Transformer adds.
+        "init": if transformer { "xavier_uniform" } else { "default" },
     });
     let config = args.model.config(args.hidden_size, words, length);
     learn(Lesson { config, train, rows, held_out: judged, batch_size: args.batch_size.into() }, &engine, &out)?;

@@ -56,7 +56,7 @@ fn paint(image: &mut RgbImage, [left, top]: [usize; 2], picture: &[f32], light: 
     for (y, x) in (0..size).flat_map(|y| (0..size).map(move |x| (y, x))) {
         let light = light((x as f32 + 0.5) / size as f32, (y as f32 + 0.5) / size as f32);
         let at = y / SCALE * SIDE + x / SCALE;
-        let colour = [0, 1, 2].map(|c| (255.0 * light * picture[c * SIDE * SIDE + at]).round() as u8);
+        let colour = [0, 1, 2].map(|c| (255.0 * light * (1.0 + picture[c * SIDE * SIDE + at])).round() as u8);
         image.put_pixel((left + x) as u32, (top + y) as u32, Rgb(colour));
     }
 }

@@ -3,7 +3,7 @@
 use handmill::train::data::permutation;
 
 /// Pixels of a side.
-pub const SIDE: usize = 48;
+pub const SIDE: usize = 40;
 /// Red, green, blue, and where a pixel is: convolutions see everywhere the same, and words like "left" do not.
 pub const CHANNELS: usize = 5;
 
@@ -40,26 +40,26 @@ impl Scene {
         names.join(if self.column { " above " } else { " left of " })
     }
 
-    /// The picture (CHANNELS, SIDE, SIDE), on paper: where shapes are, and how large, follows from `seed`.
+    /// The picture (CHANNELS, SIDE, SIDE), with colours less those of white paper: where shapes are, and how large, follows from `seed`.
     pub fn draw(&self, seed: u64) -> Vec<f32> {
         let mut draws = permutation(seed, 0, 64).into_iter().map(|n| f64::from(n) / 63.0); // from 0 to 1
         let mut draw = |from: f64, to: f64| from + (to - from) * draws.next().unwrap_or(0.5);
         let (side, part) = (SIDE as f64, SIDE as f64 / self.kinds.len() as f64);
         let shapes: Vec<_> = (0..self.kinds.len())
             .map(|i| {
-                let radius = draw(5.5, 7.5);
+                let radius = draw(4.5, 6.5);
                 let along = draw(i as f64 * part + radius, (i + 1) as f64 * part - radius);
                 let across = draw(radius, side - radius);
                 if self.column { (across, along, radius) } else { (along, across, radius) }
             })
             .collect();
-        let mut pixels = vec![1.0; CHANNELS * SIDE * SIDE];
+        let mut pixels = vec![0.0; CHANNELS * SIDE * SIDE];
         for (at, (y, x)) in (0..SIDE).flat_map(|y| (0..SIDE).map(move |x| (y, x))).enumerate() {
             let (px, py) = (x as f64 + 0.5, y as f64 + 0.5);
             for (&kind, &(cx, cy, radius)) in self.kinds.iter().zip(&shapes) {
                 if inside(kind % SHAPES.len(), (px - cx) / radius, (py - cy) / radius) {
                     let colour = COLOURS[kind / SHAPES.len()].1;
-                    (0..3).for_each(|c| pixels[c * SIDE * SIDE + at] = colour[c]);
+                    (0..3).for_each(|c| pixels[c * SIDE * SIDE + at] = colour[c] - 1.0);
                 }
             }
             pixels[3 * SIDE * SIDE + at] = (2.0 * px / side - 1.0) as f32;

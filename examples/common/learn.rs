@@ -1,5 +1,7 @@
 //! A training on rows in memory, with a line now and then that says how it goes.
 
+#![allow(dead_code)] // every example takes a part of it
+
 use std::path::Path;
 use std::time::Instant;
 
