@@ -7,11 +7,10 @@
 use std::path::PathBuf;
 
 use clap::Parser;
+use handmill::Result;
 use handmill::engine::{Engine, Tensors};
 use handmill::models::Loaded;
 use handmill::programs::Context;
-use handmill::train::data::Dataset;
-use handmill::{HostTensor, Result};
 use serde_json::json;
 
 #[path = "common/heat_map.rs"]
@@ -26,8 +25,8 @@ pub mod scene;
 pub mod words;
 
 use learn::{Lesson, learn, save};
-use scene::{CHANNELS, SIDE, Scene, scenes};
-use words::{END, PAD, START, Words, teaching};
+use scene::{CHANNELS, examples, scenes, split};
+use words::{END, PAD, START, Words};
 
 /// Learns captions of pictures, and judges itself by captions it has not seen.
 #[derive(Parser)]
@@ -104,23 +103,4 @@ pub fn run(args: &Args) -> Result<f64> {
     save(&picture::captioned(&pixels, &found[..samples], &looked)?, &args.out.join("captions.png"))?;
     println!("the model, vocab.json, captions.png and loss.svg are in {}", args.out.display());
     Ok(share)
-}
-
-/// The words of a caption.
-fn split(caption: &str) -> Vec<String> {
-    caption.split(' ').map(str::to_owned).collect()
-}
-
-/// Pictures of `scenes` with their captions, and the longest caption with its end.
-pub fn examples(scenes: &[Scene], words: &Words) -> Result<(Dataset, usize)> {
-    let captions = scenes.iter().map(|s| words.encode(&split(&s.caption()))).collect::<Result<Vec<_>>>()?;
-    let [read, written] = teaching(&captions);
-    let pixels: Vec<f32> = (1..).zip(scenes).flat_map(|(seed, scene)| scene.draw(seed)).collect();
-    let length = read.shape()[1];
-    let tensors = [
-        ("pixel_values", HostTensor::f32(&[scenes.len(), CHANNELS, SIDE, SIDE], pixels)),
-        ("input_ids", read),
-        ("target", written),
-    ];
-    Ok((Dataset::new(tensors.map(|(name, tensor)| (name.to_owned(), tensor)).into())?, length))
 }

@@ -39,9 +39,9 @@ pub struct Args {
     /// Cells, of which each is trained; Seq2Seq is of GRUs
     #[arg(long, value_enum, value_delimiter = ',', default_value = "gru")]
     cell: Vec<Cell>,
-    /// Updates of the weights; 600, or 1500 of seq2seq
-    #[arg(long)]
-    steps: Option<u32>,
+    /// Updates of the weights
+    #[arg(long, default_value_t = 600)]
+    steps: u32,
     /// Sequences of a step
     #[arg(long, default_value_t = 64)]
     batch_size: u16,
@@ -83,9 +83,8 @@ pub fn run(args: &Args) -> Result<Vec<[f64; 2]>> {
         println!("{name}: {}", task.title());
         let [rows, held_out] = task.data(args.seed)?;
         let judged = held_out.tensors().clone();
-        let steps = args.steps.unwrap_or(if task == Task::Seq2seq { 1500 } else { 600 });
         let config = task.config(cell, args.hidden_size);
-        let train = task.settings(steps, args.lr, args.seed);
+        let train = task.settings(args.steps, args.lr, args.seed);
         let batch_size = args.batch_size.into();
         learn(Lesson { config, train, rows, held_out, batch_size }, &engine, &out)?;
 

@@ -6,13 +6,11 @@
 //! cargo run --release --example translate -- --load translate/dates-attention
 //! ```
 
-use std::io::{BufRead, IsTerminal};
 use std::path::{Path, PathBuf};
 
 use clap::{Parser, ValueEnum};
+use handmill::Result;
 use handmill::engine::Engine;
-use handmill::{Error, Result};
-use serde_json::json;
 
 #[path = "common/heat_map.rs"]
 mod heat_map;
@@ -25,7 +23,7 @@ pub mod translator;
 #[path = "common/words.rs"]
 pub mod words;
 
-use learn::{Lesson, learn, save};
+use learn::{Lesson, learn};
 use pairs::Subject;
 use translator::{Kind, Translator, examples, vocabularies};
 
@@ -38,7 +36,7 @@ pub struct Args {
     /// What translates
     #[arg(long, value_enum, default_value = "attention")]
     model: Kind,
-    /// Updates of the weights; 1500, or 2000 of a Transformer
+    /// Updates of the weights; 400, or 600 of a Transformer
     #[arg(long)]
     steps: Option<u32>,
     /// Pairs of a step
@@ -47,7 +45,7 @@ pub struct Args {
     /// Width of the model, a multiple of 4
     #[arg(long, default_value_t = 64)]
     hidden_size: usize,
-    /// The learning rate at its highest; 0.005, or 0.002 of a Transformer
+    /// The learning rate at its highest; 0.005, or 0.003 of a Transformer
     #[arg(long)]
     lr: Option<f64>,
     /// Of weights and pairs
@@ -80,8 +78,8 @@ pub fn run(args: &Args) -> Result<Option<f64>> {
     notice.iter().for_each(|text| eprintln!("{text}"));
     if let Some(folder) = &args.load {
         let translator = Translator::open(folder, &engine)?;
-        show(&translator, &args.show, args.out.as_ref().unwrap_or(folder))?;
-        return if args.show.is_empty() { lines(&translator) } else { Ok(()) }.map(|()| None);
+        translator.show_all(&args.show, args.out.as_ref().unwrap_or(folder))?;
+        return if args.show.is_empty() { translator.lines() } else { Ok(()) }.map(|()| None);
     }
     let name = |value: Option<clap::builder::PossibleValue>| value.map_or_else(String::new, |v| v.get_name().into());
     let [task, model]: [String; 2] = [name(args.task.to_possible_value()), name(args.model.to_possible_value())];
@@ -92,15 +90,7 @@ pub fn run(args: &Args) -> Result<Option<f64>> {
     // Both at once, so that their rows are of one length.
     let (rows, length) = examples(args.model, &[&training[..], &held_out].concat(), words)?;
     let (rows, judged) = rows.split(&(training.len()..training.len() + held_out.len()).collect::<Vec<_>>())?;
-    let transformer = args.model == Kind::Transformer;
-    let steps = args.steps.unwrap_or(if transformer { 2000 } else { 1500 });
-    let train = json!({
-        "loss": "cross_entropy", "steps": steps, "seed": args.seed, "clip_grad_norm": 1.0, "validate_every": 250,
-        "optimizer": {"name": "adam", "lr": args.lr.unwrap_or(if transformer { 0.002 } else { 0.005 })},
-        "schedule": {"name": "one_cycle", "total_steps": steps, "pct_start": 0.1},
-        // Embeddings of the default would be louder than the positions that a Transformer adds.
-        "init": if transformer { "xavier_uniform" } else { "default" },
-    });
+    let train = args.model.settings(args.steps, args.lr, args.seed);
     let config = args.model.config(args.hidden_size, words, length);
     learn(Lesson { config, train, rows, held_out: judged, batch_size: args.batch_size.into() }, &engine, &out)?;
     words[0].save(&out.join("source_vocab.json"))?;
@@ -114,34 +104,7 @@ pub fn run(args: &Args) -> Result<Option<f64>> {
     let right = held_out.len() - wrong.len();
     let share = right as f64 / held_out.len() as f64;
     println!("{right} of {} held-out {task} are translated exactly, {:.1} %", held_out.len(), 100.0 * share);
-    show(&translator, if args.show.is_empty() { &texts[..3] } else { &args.show }, &out)?;
+    translator.show_all(if args.show.is_empty() { &texts[..3] } else { &args.show }, &out)?;
     println!("the model, its vocabularies, pictures and loss.svg are in {}", out.display());
     Ok(Some(share))
-}
-
-/// Translates `texts` and draws where the model looks: `attention_0.png`, `attention_1.png` …
-fn show(translator: &Translator, texts: &[String], out: &Path) -> Result<()> {
-    for (i, text) in texts.iter().enumerate() {
-        let (found, picture) = translator.show(text)?;
-        println!("{text} -> {found}");
-        std::fs::create_dir_all(out).map_err(|e| Error::file(out, format!("cannot be made: {e}")))?;
-        save(&picture, &out.join(format!("attention_{i}.png")))?;
-    }
-    Ok(())
-}
-
-/// Translates line by line; one that has unknown words is told so.
-fn lines(translator: &Translator) -> Result<()> {
-    let input = std::io::stdin();
-    if input.is_terminal() {
-        eprintln!("type a line");
-    }
-    for line in input.lock().lines() {
-        let line = line.map_err(|e| Error::file("the standard input", e.to_string()))?;
-        match translator.translate(&[line]) {
-            Ok(found) => println!("{}", found.concat()),
-            Err(e) => eprintln!("translate: {e}"),
-        }
-    }
-    Ok(())
 }

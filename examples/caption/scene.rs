@@ -1,6 +1,9 @@
 //! Pictures of one to three coloured shapes in a row or a column, with what they show in words.
 
-use handmill::train::data::permutation;
+use handmill::train::data::{Dataset, permutation};
+use handmill::{HostTensor, Result};
+
+use super::words::{Words, teaching};
 
 /// Pixels of a side.
 pub const SIDE: usize = 40;
@@ -91,4 +94,23 @@ pub fn scenes(seed: u64) -> [Vec<Scene>; 2] {
     let mut held_out = [two.1, three.1];
     let training = [0, 1, 1, 2, 2, 2].iter().cycle().take(TRAINING).filter_map(|&i| training[i].next()).collect();
     [training, (0..HELD_OUT).filter_map(|i| held_out[i % 2].next()).collect()]
+}
+
+/// The words of a caption.
+pub fn split(caption: &str) -> Vec<String> {
+    caption.split(' ').map(str::to_owned).collect()
+}
+
+/// Pictures of `scenes` with their captions, and the longest caption with its end.
+pub fn examples(scenes: &[Scene], words: &Words) -> Result<(Dataset, usize)> {
+    let captions = scenes.iter().map(|s| words.encode(&split(&s.caption()))).collect::<Result<Vec<_>>>()?;
+    let [read, written] = teaching(&captions);
+    let pixels: Vec<f32> = (1..).zip(scenes).flat_map(|(seed, scene)| scene.draw(seed)).collect();
+    let length = read.shape()[1];
+    let tensors = [
+        ("pixel_values", HostTensor::f32(&[scenes.len(), CHANNELS, SIDE, SIDE], pixels)),
+        ("input_ids", read),
+        ("target", written),
+    ];
+    Ok((Dataset::new(tensors.map(|(name, tensor)| (name.to_owned(), tensor)).into())?, length))
 }

@@ -1,5 +1,6 @@
 //! A model that translates, with the words of both languages.
 
+use std::io::{BufRead, IsTerminal};
 use std::path::Path;
 
 use handmill::engine::{Engine, Tensors};
@@ -11,6 +12,7 @@ use handmill::{Error, HostTensor, Result};
 use serde_json::json;
 
 use super::heat_map::heat_map;
+use super::learn::save;
 use super::pairs::{Pair, Subject};
 use super::words::{END, PAD, START, Words, padded, teaching};
 
@@ -44,6 +46,21 @@ impl Kind {
             config.extend(own);
         }
         config
+    }
+
+    /// `train.json`
+    pub fn settings(self, steps: Option<u32>, lr: Option<f64>, seed: u32) -> Value {
+        let (usual, rate, init) = match self {
+            Kind::Attention => (400, 0.005, "default"),
+            // Embeddings of the default would be louder than the positions that are added to them.
+            Kind::Transformer => (600, 0.003, "xavier_uniform"),
+        };
+        let steps = steps.unwrap_or(usual);
+        json!({
+            "loss": "cross_entropy", "steps": steps, "seed": seed, "init": init, "clip_grad_norm": 1.0,
+            "optimizer": {"name": "adam", "lr": lr.unwrap_or(rate)}, "validate_every": 100,
+            "schedule": {"name": "one_cycle", "total_steps": steps, "pct_start": 0.1},
+        })
     }
 
     fn of(architecture: &str) -> Option<Kind> {
@@ -136,7 +153,7 @@ impl Translator {
 
     /// The translation of `text`, and a picture of where the model looked: a row for every token that it wrote, a
     /// column for every one that it read. Of a Transformer it is the mean over the heads of the last layer.
-    pub fn show(&self, text: &str) -> Result<(String, image::RgbImage)> {
+    fn show(&self, text: &str) -> Result<(String, image::RgbImage)> {
         let (mut inputs, ids) = self.generated(&[text.to_owned()])?;
         let written = self.target.decode(&ids[0]);
         let rows: Vec<String> = written.iter().cloned().chain(["</s>".to_owned()]).take(ids[0].len()).collect();
@@ -152,5 +169,32 @@ impl Translator {
         let looked = looked.as_f32()?;
         let mean = (0..size).map(|i| looked.iter().skip(i).step_by(size).sum::<f32>() / heads as f32);
         Ok((written.concat(), heat_map(&rows, &columns, &mean.collect::<Vec<_>>())))
+    }
+
+    /// Translates `texts` and draws where the model looks: `attention_0.png`, `attention_1.png` …
+    pub fn show_all(&self, texts: &[String], out: &Path) -> Result<()> {
+        for (i, text) in texts.iter().enumerate() {
+            let (found, picture) = self.show(text)?;
+            println!("{text} -> {found}");
+            std::fs::create_dir_all(out).map_err(|e| Error::file(out, format!("cannot be made: {e}")))?;
+            save(&picture, &out.join(format!("attention_{i}.png")))?;
+        }
+        Ok(())
+    }
+
+    /// Translates the standard input line by line; one with words that are unknown is told so.
+    pub fn lines(&self) -> Result<()> {
+        let input = std::io::stdin();
+        if input.is_terminal() {
+            eprintln!("type a line");
+        }
+        for line in input.lock().lines() {
+            let line = line.map_err(|e| Error::file("the standard input", e.to_string()))?;
+            match self.translate(&[line]) {
+                Ok(found) => println!("{}", found.concat()),
+                Err(e) => eprintln!("translate: {e}"),
+            }
+        }
+        Ok(())
     }
 }
