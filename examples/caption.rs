@@ -32,7 +32,7 @@ use words::{END, PAD, START, Words};
 #[derive(Parser)]
 pub struct Args {
     /// Updates of the weights
-    #[arg(long, default_value_t = 1500)]
+    #[arg(long, default_value_t = 1200)]
     steps: u32,
     /// Pictures of a step
     #[arg(long, default_value_t = 32)]
@@ -80,7 +80,8 @@ pub fn run(args: &Args) -> Result<f64> {
         "pad_token_id": PAD, "start_token_id": START, "end_token_id": END,
     });
     let train = json!({
-        "loss": "cross_entropy", "steps": args.steps, "seed": args.seed, "clip_grad_norm": 1.0, "validate_every": 250,
+        "loss": "cross_entropy", "init": "kaiming_normal", "steps": args.steps,
+        "seed": args.seed, "clip_grad_norm": 1.0, "validate_every": 250,
         "optimizer": {"name": "adam", "lr": args.lr},
         "schedule": {"name": "one_cycle", "total_steps": args.steps, "pct_start": 0.1},
     });

@@ -37,14 +37,15 @@ impl Subject {
         [pairs.take(TRAINING).collect(), held_out]
     }
 
-    /// The tokens of a text: words, single digits and signs, in lower case. Spaces and hyphens are between them.
+    /// The tokens of a text: words, single digits and signs, in lower case. Spaces, and hyphens after a word, are between
+    /// them.
     pub fn split(text: &str) -> Vec<String> {
         let mut tokens: Vec<String> = vec![];
         let mut inside = false;
         for c in text.chars().flat_map(char::to_lowercase) {
             match tokens.last_mut() {
                 Some(last) if inside && c.is_alphabetic() => last.push(c),
-                _ if c.is_whitespace() || c == '-' => {}
+                _ if c.is_whitespace() || (inside && c == '-') => {}
                 _ => tokens.push(c.into()),
             }
             inside = c.is_alphabetic();
