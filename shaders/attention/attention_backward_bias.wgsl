@@ -10,7 +10,7 @@
 // Cost      2·T·S·(D + DV) flops a head, writes T·S floats
 
 // @import lib/grid
-// @import lib/attention_backward
+// @import lib/attention_backward_tiles
 
 @group(0) @binding(8) var<storage, read_write> d_bias: array<f32>;   // (B,H,T,S)
 

@@ -12,7 +12,7 @@
 // Cost      4·T·S·(D + DV) flops a query head, half if causal; reads q and d_y once per 32 keys
 
 // @import lib/grid
-// @import lib/attention_backward
+// @import lib/attention_backward_tiles
 
 @group(0) @binding(8) var<storage, read_write> d_kv: array<f32>;   // (B,S,KH,D), then (B,S,KH,DV)
 

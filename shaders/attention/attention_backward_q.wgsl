@@ -12,7 +12,7 @@
 // Cost      2·T·S·(2·D + DV) flops a head, half if causal; reads k and v once per 32 queries
 
 // @import lib/grid
-// @import lib/attention_backward
+// @import lib/attention_backward_tiles
 
 @group(0) @binding(8) var<storage, read_write> d_q: array<f32>;   // (B,T,H,D)
 

@@ -3,11 +3,11 @@
 use crate::config::Config;
 use crate::engine::Tensors;
 use crate::error::{Error, Result};
-use crate::graph::Tensor;
+use crate::graph::{Graph, Tensor};
 use crate::models::Model;
 use crate::nn::{Cell, Recurrent};
 use crate::run::ids_in_range;
-use crate::tensor::HostTensor;
+use crate::tensor::{Dtype, HostTensor};
 
 pub mod attention_captioner;
 pub mod attention_seq2seq;
@@ -52,6 +52,59 @@ fn stack(config: &Config) -> Recurrent {
 
 fn num_layers(config: &Config) -> usize {
     config.usize_in("num_layers", 1, 1..=MAX_LAYERS)
+}
+
+/// How a model writes by itself: the most likely token at every step, fed back.
+#[derive(Clone, Copy)]
+struct Greedy {
+    pad_token_id: usize,
+    start_token_id: usize,
+    end_token_id: usize,
+    max_length: usize,
+}
+
+impl Greedy {
+    fn read(config: &Config, vocab_size: usize) -> Greedy {
+        let id = |name| config.required_usize_in(name, 0..=vocab_size.saturating_sub(1));
+        Greedy {
+            pad_token_id: id("pad_token_id"),
+            start_token_id: id("start_token_id"),
+            end_token_id: id("end_token_id"),
+            max_length: config.required_usize_in("max_length", 1..=MAX_STEPS),
+        }
+    }
+
+    /// As [`Greedy::read`], for models that write only where `max_length` is given.
+    fn asked(config: &Config, vocab_size: usize) -> Option<Greedy> {
+        config.has("max_length").then(|| Greedy::read(config, vocab_size))
+    }
+
+    /// The tokens of `b` rows: (max_length, B). After its end a row is padding.
+    ///
+    /// `step` makes the next state, and logits (B, V), of the tokens (B) before and the state, which begins as `start`.
+    #[track_caller]
+    fn run<'g>(
+        self,
+        g: &'g Graph,
+        b: usize,
+        start: &[Tensor<'g>],
+        step: impl FnOnce(Tensor<'g>, &[Tensor<'g>]) -> (Vec<Tensor<'g>>, Tensor<'g>),
+    ) -> Option<Tensor<'g>> {
+        let ids = |value: usize| g.fill(Dtype::I32, &[b], value as f64);
+        // The last token, whether the row has ended, and the state.
+        let carries: Vec<_> = [ids(self.start_token_id), ids(0)].into_iter().chain(start.iter().copied()).collect();
+        let (pad, end) = (ids(self.pad_token_id), ids(self.end_token_id));
+        // Nothing comes in from outside: the slices only count the steps.
+        let steps = g.fill(Dtype::F32, &[self.max_length, 1], 0.0);
+        let (_, made) = g.scan(&carries, &[steps], false, |carry, _| {
+            let ended = carry[1];
+            let (next, logits) = step(carry[0], &carry[2..]);
+            let token = ended.r#where(pad, logits.argmax(-1, false)); // (B)
+            let ended = ended.maximum(token.compare("eq", end));
+            ([token, ended].into_iter().chain(next).collect(), vec![token])
+        });
+        made.first().copied()
+    }
 }
 
 /// Swaps the batch and time.

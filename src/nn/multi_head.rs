@@ -4,6 +4,9 @@ use super::linear;
 use crate::graph::{Scope, Tensor};
 use crate::kernels::attention::attention::Attend;
 
+/// Scores far below any other: their softmax is 0.
+const HIDDEN: f64 = -1e30;
+
 /// What the blocks of a Transformer have in common: the arguments of `torch.nn.TransformerEncoderLayer`.
 #[derive(Clone, Copy)]
 pub struct TransformerBlock {
@@ -55,6 +58,22 @@ pub fn attention<'g>(
     linear(w.at("out_proj"), q.attention(k, v, attend).merge_heads(), e, cfg.bias) // (B, T, E)
 }
 
+/// Where [`attention`] without a mask of pairs looks: `softmax(q·kᵀ / √D)`, 0 where `shown (B, S)` is 0: (B, H, T, S).
+#[track_caller]
+pub fn attention_weights<'g>(
+    w: Scope<'g>,
+    cfg: TransformerBlock,
+    x: Tensor<'g>,
+    memory: Tensor<'g>,
+    shown: Tensor<'g>,
+) -> Tensor<'g> {
+    let [q, k, _] = project(w, [x, memory, memory], cfg.heads, cfg.bias);
+    let [_, _, _, d] = q.dims();
+    let scores = q.matmul_t(k) / (d as f64).sqrt(); // (B, H, T, S)
+    let [b, s] = shown.dims();
+    shown.reshape(&[b, 1, 1, s]).r#where(scores, x.graph().scalar(HIDDEN)).softmax(-1)
+}
+
 /// Self-attention and two layers, each beside a shortcut: `torch.nn.TransformerEncoderLayer`.
 #[track_caller]
 pub fn encoder_layer<'g>(w: Scope<'g>, cfg: TransformerBlock, x: Tensor<'g>, attend: Attend<'g>) -> Tensor<'g> {
@@ -62,7 +81,8 @@ pub fn encoder_layer<'g>(w: Scope<'g>, cfg: TransformerBlock, x: Tensor<'g>, att
     part(w.at("norm2"), cfg, x, |x| feed_forward(w, cfg, x))
 }
 
-/// As [`encoder_layer`], with attention over `memory (B, S, E)` between: `torch.nn.TransformerDecoderLayer`.
+/// As [`encoder_layer`], with attention over `memory (B, S, E)` between: `torch.nn.TransformerDecoderLayer`. Beside its
+/// result (B, T, E) it returns the input of that attention (B, T, E).
 #[track_caller]
 pub fn decoder_layer<'g>(
     w: Scope<'g>,
@@ -71,10 +91,14 @@ pub fn decoder_layer<'g>(
     memory: Tensor<'g>,
     attend: Attend<'g>,
     attend_memory: Attend<'g>,
-) -> Tensor<'g> {
+) -> (Tensor<'g>, Tensor<'g>) {
     let x = part(w.at("norm1"), cfg, x, |x| attention(w.at("self_attn"), cfg, x, x, attend));
-    let x = part(w.at("norm2"), cfg, x, |x| attention(w.at("multihead_attn"), cfg, x, memory, attend_memory));
-    part(w.at("norm3"), cfg, x, |x| feed_forward(w, cfg, x))
+    let mut asking = x;
+    let x = part(w.at("norm2"), cfg, x, |x| {
+        asking = x;
+        attention(w.at("multihead_attn"), cfg, x, memory, attend_memory)
+    });
+    (part(w.at("norm3"), cfg, x, |x| feed_forward(w, cfg, x)), asking)
 }
 
 /// A norm over the last axis.

@@ -5,6 +5,7 @@ use std::f64::consts::LOG2_E;
 use kernels_ref::attention::{AttentionBackward, RowBackward};
 
 use super::{scale, sizes, strides};
+use crate::adapter::{Adapter, AdapterKind};
 use crate::backward::Adjoint;
 use crate::check::{Tol, U, ulp};
 use crate::graph::Tensor;
@@ -98,19 +99,35 @@ pub static ATTENTION_BACKWARD_Q: Kernel = Kernel {
         let n = checked(c)?;
         Ok(vec![Spec::f32(&[n.b, n.t, n.h, n.d])])
     },
-    variants: &[Variant {
-        shader: "attention/attention_backward_q",
-        steps: &[Step {
-            entry: "attention_backward_q",
-            grid: |c| {
-                let q = c.shape(0);
-                Grid::Groups((q[0] * q[1] * q[2].div_ceil(FEW) * q[3].div_ceil(COLUMNS)) as u64)
-            },
-            loops: |c| (c.shape(1)[2].div_ceil(MANY) * (tile_loops(c) + weighted_loops(c.shape(0)[3]) + 1)) as u64,
-        }],
-        scalars: |c| Scalars::new().set("BLOCKS", c.shape(0)[3].min(COLUMNS).div_ceil(MANY)),
-        ..Variant::BASE
-    }],
+    variants: &[
+        Variant {
+            shader: "attention/attention_backward_q",
+            steps: &[Step {
+                entry: "attention_backward_q",
+                grid: |c| {
+                    let q = c.shape(0);
+                    Grid::Groups((q[0] * q[1] * q[2].div_ceil(FEW) * q[3].div_ceil(COLUMNS)) as u64)
+                },
+                loops: |c| (c.shape(1)[2].div_ceil(MANY) * (tile_loops(c) + weighted_loops(c.shape(0)[3]) + 1)) as u64,
+            }],
+            scalars: |c| Scalars::new().set("BLOCKS", c.shape(0)[3].min(COLUMNS).div_ceil(MANY)),
+            ..Variant::BASE
+        },
+        Variant {
+            how: "direct",
+            shader: "attention/attention_backward_q_direct",
+            steps: &[Step {
+                entry: "attention_backward_q_direct",
+                grid: |c| {
+                    let q = c.shape(0);
+                    Grid::Threads((q[0] * q[1] * q[2] * q[3].div_ceil(DIRECT)) as u64)
+                },
+                loops: |c| (c.shape(1)[2].div_ceil(4) * (1 + c.shape(0)[3] + c.shape(2)[3])) as u64,
+            }],
+            ..Variant::BASE
+        },
+    ],
+    choose,
     work: |c| work(c, |d, dv| 2 * d + dv),
     reference: |r| vec![kernels_ref::attention::attention_backward_q(&gradient(r))],
     bound: |r, out| vec![bound_q(r, &out[0])],
@@ -125,26 +142,45 @@ pub static ATTENTION_BACKWARD_KV: Kernel = Kernel {
         let n = checked(c)?;
         Ok(vec![Spec::f32(&[n.b * n.s * n.kh * (n.d + n.dv)])])
     },
-    variants: &[Variant {
-        shader: "attention/attention_backward_kv",
-        steps: &[Step {
-            entry: "attention_backward_kv",
-            grid: |c| {
-                let (k, dv) = (c.shape(1), c.shape(2)[3]);
-                Grid::Groups((k[0] * k[1] * k[2].div_ceil(FEW) * k[3].max(dv).div_ceil(COLUMNS)) as u64)
+    variants: &[
+        Variant {
+            shader: "attention/attention_backward_kv",
+            steps: &[Step {
+                entry: "attention_backward_kv",
+                grid: |c| {
+                    let (k, dv) = (c.shape(1), c.shape(2)[3]);
+                    Grid::Groups((k[0] * k[1] * k[2].div_ceil(FEW) * k[3].max(dv).div_ceil(COLUMNS)) as u64)
+                },
+                loops: |c| {
+                    let (q, kh, dv) = (c.shape(0), c.shape(1)[1], c.shape(2)[3]);
+                    let tile = tile_loops(c) + weighted_loops(q[3]) + weighted_loops(dv) + 1;
+                    (q[1] / kh * (q[2].div_ceil(MANY) * tile + 1)) as u64
+                },
+            }],
+            scalars: |c| {
+                let blocks = |columns: usize| columns.min(COLUMNS).div_ceil(MANY);
+                Scalars::new().set("BLOCKS", blocks(c.shape(0)[3])).set("VALUE_BLOCKS", blocks(c.shape(2)[3]))
             },
-            loops: |c| {
-                let (q, kh, dv) = (c.shape(0), c.shape(1)[1], c.shape(2)[3]);
-                let tile = tile_loops(c) + weighted_loops(q[3]) + weighted_loops(dv) + 1;
-                (q[1] / kh * (q[2].div_ceil(MANY) * tile + 1)) as u64
-            },
-        }],
-        scalars: |c| {
-            let blocks = |columns: usize| columns.min(COLUMNS).div_ceil(MANY);
-            Scalars::new().set("BLOCKS", blocks(c.shape(0)[3])).set("VALUE_BLOCKS", blocks(c.shape(2)[3]))
+            ..Variant::BASE
         },
-        ..Variant::BASE
-    }],
+        Variant {
+            how: "direct",
+            shader: "attention/attention_backward_kv_direct",
+            steps: &[Step {
+                entry: "attention_backward_kv_direct",
+                grid: |c| {
+                    let (k, dv) = (c.shape(1), c.shape(2)[3]);
+                    Grid::Threads((k[0] * k[1] * k[2].div_ceil(4) * k[3].max(dv).div_ceil(DIRECT)) as u64)
+                },
+                loops: |c| {
+                    let (q, kh, dv) = (c.shape(0), c.shape(1)[1], c.shape(2)[3]);
+                    (q[1] / kh * (1 + q[2] * (1 + q[3] + dv))) as u64
+                },
+            }],
+            ..Variant::BASE
+        },
+    ],
+    choose,
     work: |c| work(c, |d, dv| 2 * (d + dv)),
     reference: |r| {
         let (d_k, d_v) = kernels_ref::attention::attention_backward_kv(&gradient(r));
@@ -183,6 +219,14 @@ pub static ATTENTION_BACKWARD_BIAS: Kernel = Kernel {
     },
     ..BASE
 };
+
+/// Columns of an invocation of a direct variant.
+const DIRECT: usize = 16;
+
+/// A tile of 32 × 64 is mostly empty with few queries and keys; then a CPU is faster without.
+fn choose(c: &Call, adapter: &Adapter) -> usize {
+    usize::from(adapter.kind == AdapterKind::Cpu && c.shape(0)[2] <= 16 && c.shape(1)[2] <= 16)
+}
 
 /// Of a tile of scores and one of products with the values: steps of 16 terms, each with 2 loads and 4 fours.
 fn tile_loops(c: &Call) -> usize {

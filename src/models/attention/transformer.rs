@@ -14,7 +14,7 @@ use crate::kernels::attention::attention::Attend;
 use crate::kernels::attention::positions::sinusoidal_table;
 use crate::models::{Inputs, Model, Trains};
 use crate::nn::linear;
-use crate::nn::multi_head::{TransformerBlock, decoder_layer, encoder_layer, layer_norm};
+use crate::nn::multi_head::{TransformerBlock, attention_weights, decoder_layer, encoder_layer, layer_norm};
 use crate::programs::sample::{Sampling, choose};
 use crate::programs::{Context, Program};
 use crate::run::ids_in_range;
@@ -42,9 +42,15 @@ pub static TRANSFORMER: Model = Model {
         "start_token_id",
         "end_token_id",
         "max_length",
+        "output_attentions [false]",
     ],
     inputs: &["input_ids (B, S)", "decoder_input_ids (B, T)"],
-    outputs: &["logits (B, T, tgt_vocab_size)", "generated_ids (B, max_length)", "debug.memory (B, S, d_model)"],
+    outputs: &[
+        "logits (B, T, tgt_vocab_size)",
+        "generated_ids (B, max_length)",
+        "cross_attentions.i (B, nhead, T, S) of every decoder layer, with output_attentions",
+        "debug.memory (B, S, d_model)",
+    ],
     build,
     check,
     program: Some(Program { needs: &["input_ids"], own: &[], run: greedy }),
@@ -70,6 +76,7 @@ struct TransformerConfig {
     start_token_id: i32,
     end_token_id: i32,
     max_length: usize,
+    output_attentions: bool,
 }
 
 impl TransformerConfig {
@@ -91,6 +98,7 @@ impl TransformerConfig {
             start_token_id: token("start_token_id"),
             end_token_id: token("end_token_id"),
             max_length: config.required_usize_in("max_length", 1..=MAX_STEPS),
+            output_attentions: config.bool("output_attentions", false),
         }
     }
 }
@@ -110,7 +118,12 @@ fn build(g: &Graph, config: &Config, inputs: &Inputs) {
     let decoder_input_ids = inputs.tensor(g, "decoder_input_ids", Dtype::I32, &[1, 8]); // (B, T)
     let memory = encoder(g, &cfg, input_ids); // (B, S, d)
     g.output("debug.memory", memory);
-    let x = decoder(g, &cfg, decoder_input_ids, memory, input_ids); // (B, T, d)
+    let (x, asking) = decoder(g, &cfg, decoder_input_ids, memory, input_ids); // (B, T, d)
+    for (i, x) in asking.into_iter().enumerate().filter(|_| cfg.output_attentions) {
+        let w = g.root().at("transformer.decoder.layers").at(i).at("multihead_attn");
+        let weights = attention_weights(w, cfg.block, x, memory, tokens(&cfg, input_ids)); // (B, H, T, S)
+        g.output(&format!("cross_attentions.{i}"), weights);
+    }
     g.output("logits", head(g, &cfg, x)); // (B, T, V)
 }
 
@@ -123,21 +136,25 @@ fn encoder<'g>(g: &'g Graph, cfg: &TransformerConfig, input_ids: Tensor<'g>) -> 
     layer_norm(w.at("norm"), cfg.block, x)
 }
 
-/// The decoder up to its final norm. `input_ids` say which positions of `memory` are padding.
+/// The decoder up to its final norm, and the input of each layer's attention over `memory`. `input_ids` say which
+/// positions of it are padding.
 fn decoder<'g>(
     g: &'g Graph,
     cfg: &TransformerConfig,
     decoder_input_ids: Tensor<'g>,
     memory: Tensor<'g>,
     input_ids: Tensor<'g>,
-) -> Tensor<'g> {
+) -> (Tensor<'g>, Vec<Tensor<'g>>) {
     let w = g.root().at("transformer.decoder");
+    let mut all = vec![];
     let mut x = embed(g.root().at("tgt_embedding"), cfg, decoder_input_ids, cfg.tgt_vocab_size); // (B, T, d)
     for i in 0..cfg.num_decoder_layers {
         let cross = Attend::all().key_mask(tokens(cfg, input_ids));
-        x = decoder_layer(w.at("layers").at(i), cfg.block, x, memory, Attend::causal(), cross);
+        let (y, asking) = decoder_layer(w.at("layers").at(i), cfg.block, x, memory, Attend::causal(), cross);
+        x = y;
+        all.push(asking);
     }
-    layer_norm(w.at("norm"), cfg.block, x)
+    (layer_norm(w.at("norm"), cfg.block, x), all)
 }
 
 fn head<'g>(g: &'g Graph, cfg: &TransformerConfig, x: Tensor<'g>) -> Tensor<'g> {
@@ -175,7 +192,7 @@ fn greedy(context: &Context, inputs: &Tensors) -> Result<Tensors> {
     let step = context.session_of(|g, _| {
         let [input_ids, window] = [("input_ids", s), ("window", length)].map(|(n, t)| g.input(n, Dtype::I32, &[b, t]));
         let memory = g.input("memory", Dtype::F32, &[b, s, cfg.d_model]);
-        let x = decoder(g, &cfg, window, memory, input_ids); // (B, max_length, d)
+        let (x, _) = decoder(g, &cfg, window, memory, input_ids); // (B, max_length, d)
         let x = x.index_select(1, g.input("last", Dtype::I32, &[1])); // (B, 1, d)
         g.output("logits", head(g, &cfg, x)); // (B, 1, V)
     })?;

@@ -81,7 +81,8 @@ fn build_decoder(g: &Graph, config: &Config, inputs: &Inputs) {
     let ([b, t, _], [_, s, _]) = (tgt.dims(), memory.dims());
     let own = attend(bias(g, inputs, TGT, [b, t, t]));
     let cross = attend(bias(g, inputs, MEMORY, [b, t, s]));
-    g.output("output", ordered(decoder_layer(g.root(), cfg, tgt, memory, own, cross), batch_first));
+    let (y, _) = decoder_layer(g.root(), cfg, tgt, memory, own, cross); // (B, T, d)
+    g.output("output", ordered(y, batch_first));
 }
 
 fn attend(bias: Option<Tensor<'_>>) -> Attend<'_> {

@@ -5,9 +5,10 @@
 //!           `attention.score.weight`, `gate` (if gated), `cell.*` (`nn.LSTMCell`), `output_hidden.weight`,
 //!           `output_context.weight` (if deep_output), `head`
 //! Differs   a few convolutions of its own in place of a pretrained network; no regulariser of the attention
-//! Shapes    pixel_values (B, in, H, W), input_ids (B, T) → logits (B, T, V), attentions (B, T, L)
+//! Shapes    pixel_values (B, in, H, W), input_ids (B, T) → logits (B, T, V), attentions (B, T, L),
+//!           generated_ids (B, max_length)
 
-use super::{check_ids, turned};
+use super::{Greedy, check_ids, turned};
 use crate::config::Config;
 use crate::graph::{Graph, Tensor};
 use crate::kernels::conv::conv2d::Conv2d;
@@ -30,9 +31,15 @@ pub static ATTENTION_CAPTIONER: Model = Model {
         "attention_dim",
         "gated",
         "deep_output",
+        "max_length, pad_token_id, start_token_id, end_token_id, of generation, optional",
     ],
-    inputs: &["pixel_values (B, in_channels, H, W)", "input_ids (B, T)"],
-    outputs: &["logits (B, T, vocab_size)", "attentions (B, T, L)", "debug.features (B, L, D)"],
+    inputs: &["pixel_values (B, in_channels, H, W)", "input_ids (B, T), optional with max_length"],
+    outputs: &[
+        "logits (B, T, vocab_size), with input_ids",
+        "attentions (B, T, L), with input_ids",
+        "generated_ids (B, max_length), with max_length",
+        "debug.features (B, L, D)",
+    ],
     build,
     check: |config, inputs| {
         let vocab_size = config.required_usize("vocab_size");
@@ -52,21 +59,24 @@ struct CaptionerConfig {
     attention_dim: usize,
     gated: bool,
     deep_output: bool,
+    greedy: Option<Greedy>,
 }
 
 impl CaptionerConfig {
     fn read(config: &Config) -> CaptionerConfig {
         let conv_channels = config.required_list("conv_channels");
         config.require(!conv_channels.is_empty(), "conv_channels", || "is empty".into());
+        let vocab_size = config.required_usize("vocab_size");
         CaptionerConfig {
             in_channels: config.required_usize("in_channels"),
             conv_channels,
-            vocab_size: config.required_usize("vocab_size"),
+            vocab_size,
             embedding_dim: config.required_usize("embedding_dim"),
             hidden_size: config.required_usize("hidden_size"),
             attention_dim: config.required_usize("attention_dim"),
             gated: config.bool("gated", false),
             deep_output: config.bool("deep_output", false),
+            greedy: Greedy::asked(config, vocab_size),
         }
     }
 }
@@ -74,23 +84,38 @@ impl CaptionerConfig {
 fn build(g: &Graph, config: &Config, inputs: &Inputs) {
     let cfg = CaptionerConfig::read(config);
     let pixel_values = inputs.tensor(g, "pixel_values", Dtype::F32, &[1, cfg.in_channels, 16, 16]);
-    let input_ids = inputs.tensor(g, "input_ids", Dtype::I32, &[1, 8]);
+    let input_ids = match cfg.greedy {
+        Some(_) => inputs.optional(g, "input_ids", Dtype::I32),
+        None => Some(inputs.tensor(g, "input_ids", Dtype::I32, &[1, 8])),
+    };
 
     let features = features(g, &cfg, pixel_values); // (B, L, D)
     g.output("debug.features", features);
     let mean = features.mean(&[1], false); // (B, D)
     let start = ["init_h", "init_c"].map(|name| linear(g.root().at(name), mean, cfg.hidden_size, true).tanh());
-    let words = g.root().at("embedding").weight("weight", &[cfg.vocab_size, cfg.embedding_dim]);
-    let y = turned(input_ids).embedding(words); // (T, B, E)
-    let Some([hidden, context, attentions]) = decoder(g, &cfg, features, start, y) else { return };
-
-    let mut x = hidden; // (T, B, H)
-    if cfg.deep_output {
-        let output = |name: &str, x| linear(g.root().at(name), x, cfg.embedding_dim, false);
-        x = y + output("output_hidden", hidden) + output("output_context", context); // (T, B, E)
+    let decoder = Decoder::of(g, &cfg, features);
+    if let Some(ids) = input_ids {
+        let y = turned(ids).embedding(decoder.words); // (T, B, E)
+        let (_, made) = g.scan(&start, &[y], false, |state, slices| {
+            let (next, [z, a]) = decoder.step(&cfg, slices[0], state);
+            (next.clone(), vec![next[0], z, a])
+        });
+        let &[hidden, context, attentions] = made.as_slice() else { return };
+        g.output("logits", turned(logits(g, &cfg, [y, hidden, context]))); // (B, T, V)
+        g.output("attentions", turned(attentions)); // (B, T, L)
     }
-    g.output("logits", turned(linear(g.root().at("head"), x, cfg.vocab_size, true))); // (B, T, V)
-    g.output("attentions", turned(attentions)); // (B, T, L)
+    let [b, ..] = features.dims::<3>();
+    let generated = cfg.greedy.and_then(|greedy| {
+        greedy.run(g, b, &start, |token, state| {
+            let y = token.embedding(decoder.words); // (B, E)
+            let (next, [z, _]) = decoder.step(&cfg, y, state);
+            let logits = logits(g, &cfg, [y, next[0], z]); // (B, V)
+            (next, logits)
+        })
+    });
+    if let Some(ids) = generated {
+        g.output("generated_ids", turned(ids)); // (B, max_length)
+    }
 }
 
 /// What the convolutions see at every place, row by row.
@@ -108,26 +133,41 @@ fn features<'g>(g: &'g Graph, cfg: &CaptionerConfig, pixel_values: Tensor<'g>) -
     x.reshape(&[b, d, h * w]).transpose(1, 2).copy() // (B, L, D)
 }
 
-/// The LSTM's hidden states (T, B, H), what it looked at (T, B, D), and where (T, B, L).
-fn decoder<'g>(
-    g: &'g Graph,
-    cfg: &CaptionerConfig,
-    features: Tensor<'g>,
-    start: [Tensor<'g>; 2],
-    y: Tensor<'g>,
-) -> Option<[Tensor<'g>; 3]> {
-    let w = g.root().at("attention");
-    let keys = linear(w.at("key"), features, cfg.attention_dim, true); // (B, L, A)
-    let attention = AdditiveAttention { w, keys, values: features, mask: None };
-    let [_, _, d] = features.dims();
-    let cell = CellWeights::single(g.root().at("cell"), Cell::Lstm, cfg.embedding_dim + d, cfg.hidden_size);
-    let (_, made) = g.scan(&start, &[y], false, |state, slices| {
-        let (mut z, a) = attention.of(state[0]); // (B, D), (B, L)
+/// What writes: an LSTM that looks before each word.
+struct Decoder<'g> {
+    words: Tensor<'g>,
+    attention: AdditiveAttention<'g>,
+    cell: CellWeights<'g>,
+}
+
+impl<'g> Decoder<'g> {
+    fn of(g: &'g Graph, cfg: &CaptionerConfig, features: Tensor<'g>) -> Decoder<'g> {
+        let w = g.root().at("attention");
+        let keys = linear(w.at("key"), features, cfg.attention_dim, true); // (B, L, A)
+        let [_, _, d] = features.dims();
+        Decoder {
+            words: g.root().at("embedding").weight("weight", &[cfg.vocab_size, cfg.embedding_dim]),
+            attention: AdditiveAttention { w, keys, values: features, mask: None },
+            cell: CellWeights::single(g.root().at("cell"), Cell::Lstm, cfg.embedding_dim + d, cfg.hidden_size),
+        }
+    }
+
+    /// The state after the word `y (B, E)`, 2 × (B, H), what it looked at (B, D), and where (B, L).
+    fn step(&self, cfg: &CaptionerConfig, y: Tensor<'g>, state: &[Tensor<'g>]) -> (Vec<Tensor<'g>>, [Tensor<'g>; 2]) {
+        let (g, (mut z, a)) = (y.graph(), self.attention.of(state[0]));
         if cfg.gated {
             z = linear(g.root().at("gate"), state[0], 1, true).sigmoid() * z;
         }
-        let next = cell.step(cell.inputs(g.concat(&[slices[0], z], -1)), state); // 2 × (B, H)
-        (next.clone(), vec![next[0], z, a])
-    });
-    made.try_into().ok()
+        (self.cell.step(self.cell.inputs(g.concat(&[y, z], -1)), state), [z, a])
+    }
+}
+
+/// What the words `y (…, E)` say of the next ones, with the hidden states (…, H) and what they looked at (…, D).
+fn logits<'g>(g: &'g Graph, cfg: &CaptionerConfig, [y, hidden, context]: [Tensor<'g>; 3]) -> Tensor<'g> {
+    let output = |name: &str, x| linear(g.root().at(name), x, cfg.embedding_dim, false);
+    let x = match cfg.deep_output {
+        true => y + output("output_hidden", hidden) + output("output_context", context), // (…, E)
+        false => hidden,
+    };
+    linear(g.root().at("head"), x, cfg.vocab_size, true)
 }

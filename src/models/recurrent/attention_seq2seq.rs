@@ -6,9 +6,10 @@
 //!           `decoder.embedding.weight`, `decoder.cell.*` (`nn.GRUCell`), `decoder.head.weight`, `decoder.head.bias`
 //! Differs   the head is affine, without maxout, and sees the new state alone; the first state comes from both
 //!           directions of the encoder, or from the forward one as it is
-//! Shapes    input_ids, attention_mask (B, S), decoder_input_ids (B, T) → logits (B, T, V), attentions (B, T, S)
+//! Shapes    input_ids, attention_mask (B, S), decoder_input_ids (B, T) → logits (B, T, V), attentions (B, T, S),
+//!           generated_ids (B, max_length)
 
-use super::{check_ids, check_right_padded, turned};
+use super::{Greedy, check_ids, check_right_padded, turned};
 use crate::config::Config;
 use crate::graph::{Graph, Scope, Tensor};
 use crate::models::{Inputs, Model, Trains};
@@ -29,11 +30,17 @@ pub static ATTENTION_SEQ2SEQ: Model = Model {
         "hidden_size",
         "attention_dim",
         "bidirectional [false]",
+        "max_length, pad_token_id, start_token_id, end_token_id, of generation, optional",
     ],
-    inputs: &["input_ids (B, S)", "attention_mask (B, S), right-padded, optional", "decoder_input_ids (B, T)"],
+    inputs: &[
+        "input_ids (B, S)",
+        "attention_mask (B, S), right-padded, optional",
+        "decoder_input_ids (B, T), optional with max_length",
+    ],
     outputs: &[
-        "logits (B, T, tgt_vocab_size)",
-        "attentions (B, T, S)",
+        "logits (B, T, tgt_vocab_size), with decoder_input_ids",
+        "attentions (B, T, S), with decoder_input_ids",
+        "generated_ids (B, max_length), with max_length",
         "debug.encoder_hidden (B, S, D·hidden_size), zero at padding",
     ],
     build,
@@ -57,14 +64,19 @@ fn build(g: &Graph, config: &Config, inputs: &Inputs) {
 
     let input_ids = inputs.tensor(g, "input_ids", Dtype::I32, &[1, 8]);
     let attention_mask = inputs.optional(g, "attention_mask", Dtype::I32);
-    let decoder_input_ids = inputs.tensor(g, "decoder_input_ids", Dtype::I32, &[1, 8]);
+    let greedy = Greedy::asked(config, tgt_vocab_size);
+    let decoder_input_ids = match greedy {
+        Some(_) => inputs.optional(g, "decoder_input_ids", Dtype::I32),
+        None => Some(inputs.tensor(g, "decoder_input_ids", Dtype::I32, &[1, 8])),
+    };
     if let Some(mask) = attention_mask.filter(|mask| mask.shape() != input_ids.shape()) {
         let (found, expected) = (mask.shape(), input_ids.shape());
         return g.reject("attention_mask", format!("is {}, expected {}", Dims(&found), Dims(&expected)));
     }
 
-    let (encoder, decoder) = (g.root().at("encoder"), g.root().at("decoder"));
-    let x = embedding(encoder, input_ids, src_vocab_size, embedding_dim); // (B, S, E)
+    let encoder = g.root().at("encoder");
+    let words = encoder.at("embedding").weight("weight", &[src_vocab_size, embedding_dim]);
+    let x = input_ids.embedding(words); // (B, S, E)
     let rnn = Recurrent { bidirectional, ..Recurrent::new(Cell::Gru, hidden_size, 1) };
     let (hidden, last) = rnn.run(encoder.at("rnn"), turned(x), &[], attention_mask.map(turned)); // (S, B, D·H)
     let hidden = turned(hidden).copy(); // (B, S, D·H)
@@ -75,22 +87,64 @@ fn build(g: &Graph, config: &Config, inputs: &Inputs) {
         false => ends[0],
     };
 
-    let w = g.root().at("attention");
-    let keys = linear(w.at("key"), hidden, attention_dim, false); // (B, S, A)
-    let attention = AdditiveAttention { w, keys, values: hidden, mask: attention_mask };
-    let context = rnn.directions() * hidden_size;
-    let cell = CellWeights::single(decoder.at("cell"), Cell::Gru, embedding_dim + context, hidden_size);
-    let y = embedding(decoder, decoder_input_ids, tgt_vocab_size, embedding_dim); // (B, T, E)
-    let (_, made) = g.scan(&[start], &[turned(y)], false, |state, slices| {
-        let (c, a) = attention.of(state[0]); // (B, D·H), (B, S)
-        let s = cell.step(cell.inputs(g.concat(&[slices[0], c], -1)), state); // (B, H)
-        (s.clone(), vec![s[0], a])
+    let decoder = Decoder::of(g, hidden, attention_mask, [tgt_vocab_size, embedding_dim, hidden_size, attention_dim]);
+    if let Some(ids) = decoder_input_ids {
+        let y = turned(ids).embedding(decoder.words); // (T, B, E)
+        let (_, made) = g.scan(&[start], &[y], false, |state, slices| {
+            let (s, a) = decoder.step(slices[0], state);
+            (s.clone(), vec![s[0], a])
+        });
+        let &[states, attentions] = made.as_slice() else { return };
+        g.output("logits", decoder.logits(turned(states))); // (B, T, V)
+        g.output("attentions", turned(attentions)); // (B, T, S)
+    }
+    let generated = greedy.and_then(|greedy| {
+        let [b, _] = start.dims();
+        greedy.run(g, b, &[start], |token, state| {
+            let (s, _) = decoder.step(token.embedding(decoder.words), state);
+            let logits = decoder.logits(s[0]); // (B, V)
+            (s, logits)
+        })
     });
-    let &[states, attentions] = made.as_slice() else { return };
-    g.output("logits", linear(decoder.at("head"), turned(states), tgt_vocab_size, true)); // (B, T, V)
-    g.output("attentions", turned(attentions)); // (B, T, S)
+    if let Some(ids) = generated {
+        g.output("generated_ids", turned(ids)); // (B, max_length)
+    }
 }
 
-fn embedding<'g>(w: Scope<'g>, ids: Tensor<'g>, vocab: usize, features: usize) -> Tensor<'g> {
-    ids.embedding(w.at("embedding").weight("weight", &[vocab, features]))
+/// What writes: a cell that looks at the encoder's states before each word.
+struct Decoder<'g> {
+    w: Scope<'g>,
+    vocab_size: usize,
+    words: Tensor<'g>,
+    attention: AdditiveAttention<'g>,
+    cell: CellWeights<'g>,
+}
+
+impl<'g> Decoder<'g> {
+    fn of(
+        g: &'g Graph,
+        hidden: Tensor<'g>,
+        mask: Option<Tensor<'g>>,
+        [vocab_size, embedding_dim, hidden_size, attention_dim]: [usize; 4],
+    ) -> Decoder<'g> {
+        let (w, attention, [_, _, context]) = (g.root().at("decoder"), g.root().at("attention"), hidden.dims());
+        let keys = linear(attention.at("key"), hidden, attention_dim, false); // (B, S, A)
+        Decoder {
+            w,
+            vocab_size,
+            words: w.at("embedding").weight("weight", &[vocab_size, embedding_dim]),
+            attention: AdditiveAttention { w: attention, keys, values: hidden, mask },
+            cell: CellWeights::single(w.at("cell"), Cell::Gru, embedding_dim + context, hidden_size),
+        }
+    }
+
+    /// The state after the word `y (B, E)`, (B, H), and where it looked, (B, S).
+    fn step(&self, y: Tensor<'g>, state: &[Tensor<'g>]) -> (Vec<Tensor<'g>>, Tensor<'g>) {
+        let (c, a) = self.attention.of(state[0]); // (B, D·H), (B, S)
+        (self.cell.step(self.cell.inputs(y.graph().concat(&[y, c], -1)), state), a)
+    }
+
+    fn logits(&self, states: Tensor<'g>) -> Tensor<'g> {
+        linear(self.w.at("head"), states, self.vocab_size, true) // (…, V)
+    }
 }

@@ -6,7 +6,7 @@
 //! Differs   GRU instead of LSTM; the source is not reversed; greedy, no beam search
 //! Shapes    input_ids (B, S), decoder_input_ids (B, T) → logits (B, T, V), generated_ids (B, max_length)
 
-use super::{MAX_STEPS, check_ids, num_layers, turned};
+use super::{Greedy, check_ids, num_layers, turned};
 use crate::config::Config;
 use crate::graph::{Graph, Scope, Tensor};
 use crate::models::{Inputs, Model, Trains};
@@ -51,25 +51,18 @@ struct Seq2SeqConfig {
     src_vocab_size: usize,
     tgt_vocab_size: usize,
     embedding_dim: usize,
-    pad_token_id: usize,
-    start_token_id: usize,
-    end_token_id: usize,
-    max_length: usize,
+    greedy: Greedy,
     rnn: Recurrent,
 }
 
 impl Seq2SeqConfig {
     fn read(config: &Config) -> Seq2SeqConfig {
         let tgt_vocab_size = config.required_usize("tgt_vocab_size");
-        let id = |name| config.required_usize_in(name, 0..=tgt_vocab_size - 1);
         Seq2SeqConfig {
             src_vocab_size: config.required_usize("src_vocab_size"),
             tgt_vocab_size,
             embedding_dim: config.required_usize("embedding_dim"),
-            pad_token_id: id("pad_token_id"),
-            start_token_id: id("start_token_id"),
-            end_token_id: id("end_token_id"),
-            max_length: config.required_usize_in("max_length", 1..=MAX_STEPS),
+            greedy: Greedy::read(config, tgt_vocab_size),
             rnn: Recurrent::new(Cell::Gru, config.required_usize("hidden_size"), num_layers(config)),
         }
     }
@@ -105,27 +98,16 @@ fn head<'g>(w: Scope<'g>, cfg: &Seq2SeqConfig, hidden: Tensor<'g>) -> Tensor<'g>
 
 /// The most likely token at every step, fed back: (max_length, B). After its end a row is padding.
 fn generate<'g>(w: Scope<'g>, cfg: &Seq2SeqConfig, context: Tensor<'g>) -> Option<Tensor<'g>> {
-    let (g, [layers, b, _]) = (w.graph(), context.dims());
-    let ids = |value: usize| g.fill(Dtype::I32, &[b], value as f64);
+    let [layers, b, _] = context.dims();
     let cells: Vec<_> = (0..layers).map(|k| cfg.rnn.weights(w.at("rnn"), k, false, cfg.embedding_dim)).collect();
-    // The last token, whether the row has ended, and the state of every layer.
-    let states = (0..layers).map(|k| context.slice(0, k, 1).squeeze(0)); // (B, H)
-    let start: Vec<_> = [ids(cfg.start_token_id), ids(0)].into_iter().chain(states).collect();
-    let (pad, end) = (ids(cfg.pad_token_id), ids(cfg.end_token_id));
-    // Nothing comes in from outside: the slices only count the steps.
-    let steps = g.fill(Dtype::F32, &[cfg.max_length, 1], 0.0);
-    let (_, made) = g.scan(&start, &[steps], false, |carry, _| {
-        let (token, ended) = (carry[0], carry[1]);
+    let states: Vec<_> = (0..layers).map(|k| context.slice(0, k, 1).squeeze(0)).collect(); // layers × (B, H)
+    cfg.greedy.run(w.graph(), b, &states, |token, states| {
         let mut x = embedding(w, cfg, token, cfg.tgt_vocab_size); // (B, E)
         let mut next = vec![];
-        for (cell, &h) in cells.iter().zip(&carry[2..]) {
+        for (cell, &h) in cells.iter().zip(states) {
             x = cell.step(cell.inputs(x), &[h])[0]; // (B, H)
             next.push(x);
         }
-        let best = head(w, cfg, x).argmax(-1, false); // (B)
-        let token = ended.r#where(pad, best);
-        let ended = ended.maximum(token.compare("eq", end));
-        ([token, ended].into_iter().chain(next).collect(), vec![token])
-    });
-    made.first().copied()
+        (next, head(w, cfg, x))
+    })
 }
