@@ -21,7 +21,7 @@ pub static PERCEPTRON: Model = Model {
     outputs: &["output (B, out_features)", "debug.activation (B, out_features)"],
     build,
     trains: Some(Trains { output: "debug.activation", target: "target", losses: &["perceptron", "hinge"] }),
-    init: |_, _| Some(Init::Zeros),
+    init: |_, _, _| Some(Init::Zeros),
     ..Model::BASE
 };
 

@@ -85,11 +85,11 @@ pub static CLIP: Model = Model {
 };
 
 /// Vectors and matrices begin normal, and the temperature at 0.07 (section 2.5 of the paper).
-fn init(key: &str, shape: &[usize]) -> Option<Init> {
+fn init(config: &Config, key: &str, shape: &[usize]) -> Option<Init> {
     match key {
         "logit_scale" => Some(Init::Normal { mean: (1.0f64 / 0.07).ln(), std: 0.0 }),
         _ if key.ends_with("class_embedding") => Some(Init::Normal { mean: 0.0, std: 0.02 }),
-        _ => super::small_normal(key, shape),
+        _ => super::small_normal(config, key, shape),
     }
 }
 
