@@ -21,6 +21,10 @@ use libtest_mimic::{Arguments, Failed, Trial};
 use serde_json::json;
 
 type Check = Result<(), Failed>;
+/// A row of a model on an engine.
+type OnModel = fn(&Model, &Engine) -> Check;
+/// The logits after a sequence.
+type Next<'a> = dyn FnMut(&[i32]) -> Result<Vec<f32>, Failed> + 'a;
 
 /// What generates, with a fixture.
 struct Model {
@@ -62,7 +66,7 @@ fn main() {
     let mut trials = vec![Trial::test("warpers", warpers), Trial::test("text_stream", text_stream)];
     trials.push(Trial::test("text_stream/stop", stop_texts));
     trials.push(Trial::test("beams/toy", toy_beams));
-    let rows: &[(&str, fn(&Model, &Engine) -> Check)] = &[
+    let rows: &[(&str, OnModel)] = &[
         ("decoded", decoded),
         ("cached", cached),
         ("future", future),
@@ -346,7 +350,8 @@ fn batch(model: &Model, engine: &Engine) -> Check {
     for beams in [1, 3] {
         rules.beams.num_beams = beams;
         let rows = Rows::of(4, &rules);
-        let alone = |ids: &Vec<i32>| answers(&context, model.kind, &[ids.clone()], &[vec![1; ids.len()]], &rules);
+        let alone =
+            |ids: &Vec<i32>| answers(&context, model.kind, std::slice::from_ref(ids), &[vec![1; ids.len()]], &rules);
         let mut want: Vec<Vec<i32>> = vec![];
         for prompt in &prompts {
             want.extend(alone(prompt)?);
@@ -470,7 +475,7 @@ fn refused(model: &Model, engine: &Engine) -> Check {
 
 /// The best of all sequences of at most `left` more tokens, by `Σ log p / n^penalty`; one of the token 2 ends.
 fn best_of_all(
-    logits: &mut dyn FnMut(&[i32]) -> Result<Vec<f32>, Failed>,
+    logits: &mut Next<'_>,
     ids: &[i32],
     (n, left): (usize, usize),
     sum: f64,

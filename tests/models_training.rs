@@ -127,7 +127,7 @@ impl Case {
     /// The recorded losses of the first step, by a forward pass and plain loops in f64.
     fn first_loss(&self, engine: &Engine) -> Outcome {
         let train = self.object("train.json")?;
-        let inputs = losses::inputs(self.loaded.model, &train, &self.batch);
+        let inputs = self.loaded.model.graph_inputs(&losses::inputs(self.loaded.model, &train, &self.batch));
         let outputs = self.run(engine, &inputs)?;
         if train["loss"] == "gan" {
             // Real images and those of the generator are batches of their own.
@@ -171,6 +171,7 @@ impl Case {
     /// Every operation of the plan within the bound of its reference, fused and not.
     fn verified(&self, device: &Arc<Device>) -> Outcome {
         let inputs = losses::inputs(self.loaded.model, &self.object("train.json")?, &self.batch);
+        let inputs = self.loaded.model.graph_inputs(&inputs);
         let (graph, weights) = self.training(&inputs)?;
         let store = Store::new(device, weights);
         for fuse in [true, false] {

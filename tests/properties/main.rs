@@ -22,6 +22,8 @@ use handmill::weights::load_tensors;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 type Check = Result<(), Failed>;
+/// Kernels and variants of a plan, in order.
+type Ops = Vec<(&'static str, &'static str)>;
 /// A row that runs on the adapter and on the reference.
 type Row = Box<dyn Fn(&Engine) -> Check + Send + Sync>;
 
@@ -85,7 +87,7 @@ impl Fixture {
     }
 
     /// The outputs for `inputs`, and which kernels and variants made them.
-    fn run(&self, inputs: &Tensors) -> Result<(Tensors, Vec<(&'static str, &'static str)>), Failed> {
+    fn run(&self, inputs: &Tensors) -> Result<(Tensors, Ops), Failed> {
         let session = self.context.session(inputs)?;
         let outputs = session.run(inputs)?.into_iter().collect();
         let ops = match &session {
@@ -107,7 +109,7 @@ impl Fixture {
             return Err(format!("{place} is {:?}, expected {:?}", got.shape(), want.shape()).into());
         }
         let mut pairs = got.to_f64().into_iter().zip(want.to_f64()).enumerate();
-        let off = |(g, w): (f64, f64)| g != w && !((g - w).abs() <= atol);
+        let off = |(g, w): (f64, f64)| g != w && ((g - w).is_nan() || (g - w).abs() > atol);
         match pairs.find(|(_, pair)| off(*pair)) {
             None => Ok(()),
             Some((i, (g, w))) => Err(format!("{place}[{i}] is {g}, expected {w} ± {atol:e}").into()),

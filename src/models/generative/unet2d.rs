@@ -54,6 +54,9 @@ pub static UNET2D: Model = Model {
 const DOWN: &[&str] = &["DownBlock2D", "AttnDownBlock2D"];
 const UP: &[&str] = &["UpBlock2D", "AttnUpBlock2D"];
 
+/// The most channels: the frequencies of the time have a table with an entry for every two.
+const MAX_CHANNELS: usize = 1 << 20;
+
 struct UNetConfig {
     sample_size: [usize; 2],
     in_channels: usize,
@@ -92,7 +95,7 @@ impl UNetConfig {
             config
                 .require(!config.has(name), name, || format!("found {found}, and class embeddings are not supported"));
         }
-        let block_out_channels = config.list("block_out_channels", &[224, 448, 672, 896]);
+        let block_out_channels = config.list_in("block_out_channels", &[224, 448, 672, 896], 1..=MAX_CHANNELS);
         let scale_shift =
             config.text("resnet_time_scale_shift", "default", &["default", "scale_shift"]) == "scale_shift";
         let groups = config.usize("norm_num_groups", 32);

@@ -31,7 +31,10 @@ pub static ATTENTION_CAPTIONER: Model = Model {
         "attention_dim",
         "gated",
         "deep_output",
-        "max_length, pad_token_id, start_token_id, end_token_id, of generation, optional",
+        "max_length, optional: asks for generation, and for the next three",
+        "pad_token_id",
+        "start_token_id",
+        "end_token_id",
     ],
     inputs: &["pixel_values (B, in_channels, H, W)", "input_ids (B, T), optional with max_length"],
     outputs: &[

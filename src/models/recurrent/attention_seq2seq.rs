@@ -30,7 +30,10 @@ pub static ATTENTION_SEQ2SEQ: Model = Model {
         "hidden_size",
         "attention_dim",
         "bidirectional [false]",
-        "max_length, pad_token_id, start_token_id, end_token_id, of generation, optional",
+        "max_length, optional: asks for generation, and for the next three",
+        "pad_token_id",
+        "start_token_id",
+        "end_token_id",
     ],
     inputs: &[
         "input_ids (B, S)",
