@@ -3,6 +3,9 @@
 //!
 //! `HANDMILL_REQUIRE_GPU=1` makes a missing adapter a failure; without one, what needs a device returns early.
 
+// Each example brings the files that examples share as modules of its own.
+#![allow(clippy::duplicate_mod)]
+
 use std::collections::HashSet;
 use std::sync::{Arc, OnceLock};
 
