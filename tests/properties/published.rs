@@ -75,7 +75,7 @@ pub fn vectors() -> Row {
         let folder = minilm().ok_or("HANDMILL_MINILM names no folder, and the hub cache has none")?;
         let loaded = Loaded::open(&folder)?;
         let (context, _) = Context::open(&loaded, engine)?;
-        let mut want = load_tensors(data().join("checkpoints/all_minilm_l6_v2/expected.safetensors"))?;
+        let mut want = load_tensors(data().join("checkpoints/all_minilm_l6_v2.safetensors"))?;
         let embeddings = want.remove("embeddings").ok_or("no embeddings")?;
         let tokenizer = loaded.folder.tokenizer()?;
         let columns = want["input_ids"].shape()[1];
