@@ -8,17 +8,16 @@ use std::time::Instant;
 use clap::ValueEnum;
 use handmill::bench::ceiling::Ceilings;
 use handmill::bench::median;
-use handmill::engine::Tensors;
 use handmill::error::{Error, Result};
 use handmill::file::write_atomic;
 use handmill::kernel::Work;
-use handmill::models::{Inputs, Loaded};
+use handmill::models::Loaded;
 use handmill::plan::{Op, Plan};
 use handmill::run::Runner;
 use handmill::run::timed::Timer;
 use handmill::store::Store;
 
-use crate::target::{ModelArgs, check_output, read_inputs, sample_inputs};
+use crate::target::{ModelArgs, Prepared, check_output, read_inputs};
 use crate::{Outcome, notice, print};
 
 /// Arguments of `handmill profile`.
@@ -62,19 +61,13 @@ pub fn profile(args: &Args) -> Result<Outcome> {
     args.csv.iter().chain(&args.trace).try_for_each(|path| check_output(path, args.inputs.as_slice()))?;
     let how = &args.model.how;
     let loaded = Loaded::open(&args.model.model)?;
-    let given = args.inputs.as_deref().map(read_inputs).transpose()?;
-    let given = given.map(|inputs| loaded.model.graph_inputs(&inputs));
-    if let Some(inputs) = &given {
-        (loaded.model.check)(&loaded.folder.config(), inputs)?;
-    }
-    let (graph, weights) = how.graph(&loaded, &given.as_ref().map_or_else(Inputs::defaults, Inputs::of))?;
-    let inputs: Tensors = given.unwrap_or_else(|| sample_inputs(&graph));
     if how.device.device == "reference" {
         return Err(Error::config("--device", "there is nothing to time: the reference dispatches nothing"));
     }
+    let given = args.inputs.as_deref().map(read_inputs).transpose()?;
+    let Prepared { graph, weights, inputs } = how.prepared(&loaded, given.as_ref())?;
     let device = how.device.adapter()?;
-    let adapter = how.limits()?.map_or_else(|| device.adapter().clone(), |l| device.adapter().limited_to(&l));
-    let plan = Arc::new(Plan::with(&graph, &adapter, &how.options()?)?);
+    let plan = Arc::new(Plan::with(&graph, &how.adapter(&device)?, &how.options()?)?);
     let ceilings = Ceilings::measure(&device)?;
     let runner = Runner::new(&Store::new(&device, weights), &plan)?;
     inputs.iter().try_for_each(|(name, tensor)| runner.upload(name, tensor))?;

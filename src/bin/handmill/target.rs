@@ -147,8 +147,25 @@ impl PlanArgs {
         Ok(context)
     }
 
+    /// The model's own graph for `given` inputs, or for made-up ones, with its weights and those inputs.
+    pub fn prepared(&self, loaded: &Loaded, given: Option<&Tensors>) -> Result<Prepared> {
+        let given = given.map(|inputs| loaded.model.graph_inputs(inputs)).filter(|inputs| !inputs.is_empty());
+        if let Some(inputs) = &given {
+            (loaded.model.check)(&loaded.folder.config(), inputs)?;
+        }
+        let (graph, weights) = self.graph(loaded, &given.as_ref().map_or_else(Inputs::defaults, Inputs::of))?;
+        let inputs = given.unwrap_or_else(|| sample_inputs(&graph));
+        Ok(Prepared { graph, weights, inputs })
+    }
+
+    /// `device`'s limits, within the named ones.
+    pub fn adapter(&self, device: &Device) -> Result<Adapter> {
+        let own = device.adapter();
+        Ok(self.limits()?.map_or_else(|| own.clone(), |limits| own.limited_to(&limits)))
+    }
+
     /// The graph for `inputs`, with its weights.
-    pub fn graph(&self, loaded: &Loaded, inputs: &Inputs) -> Result<(Arc<FixedGraph>, Arc<Weights>)> {
+    fn graph(&self, loaded: &Loaded, inputs: &Inputs) -> Result<(Arc<FixedGraph>, Arc<Weights>)> {
         let checkpoint = self.checkpoint(loaded)?;
         let keys = checkpoint.as_ref().map(|c| c.tensors().iter().map(|t| t.name.clone()).collect());
         let graph = loaded.graph(inputs, keys)?;
@@ -163,6 +180,16 @@ impl PlanArgs {
         };
         Ok((graph, weights))
     }
+}
+
+/// A model's graph, with what it runs on.
+pub struct Prepared {
+    /// The graph.
+    pub graph: Arc<FixedGraph>,
+    /// Its weights.
+    pub weights: Arc<Weights>,
+    /// Its inputs.
+    pub inputs: Tensors,
 }
 
 /// Refuses weights that the host cannot hold, before the first of them is made: an allocation that fails ends the
@@ -182,7 +209,7 @@ pub fn read_inputs(path: &Path) -> Result<Tensors> {
 }
 
 /// Inputs for a graph nobody gave any: normal-looking floats, ids and masks of 0 and 1.
-pub fn sample_inputs(graph: &FixedGraph) -> Tensors {
+fn sample_inputs(graph: &FixedGraph) -> Tensors {
     let value = |i: usize| ((i as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 40) as f64 / f64::from(1 << 23) - 1.0;
     let tensor = |spec: &handmill::Spec| {
         let values: Vec<f64> = match spec.dtype {

@@ -7,12 +7,12 @@ use handmill::device::Device;
 use handmill::engine::Tensors;
 use handmill::error::{Error, Result};
 use handmill::file::write_atomic;
-use handmill::models::{Inputs, Loaded};
+use handmill::models::Loaded;
 use handmill::store::Store;
 use handmill::verify::{OpReport, Repro, Verification, verify_within};
 use handmill::weights::save_tensors;
 
-use crate::target::{PlanArgs, read_inputs, sample_inputs};
+use crate::target::{PlanArgs, Prepared, read_inputs};
 use crate::{Outcome, notice, print};
 
 mod all;
@@ -84,16 +84,8 @@ fn one(args: &Args, model: &Path) -> Result<Outcome> {
 
 /// Verifies the graph for `given` inputs, or the default one on made-up inputs.
 fn lockstep(loaded: &Loaded, given: Option<&Tensors>, how: &PlanArgs, device: &Arc<Device>) -> Result<Verification> {
-    let given = given.map(|inputs| loaded.model.graph_inputs(inputs)).filter(|inputs| !inputs.is_empty());
-    if let Some(inputs) = &given {
-        (loaded.model.check)(&loaded.folder.config(), inputs)?;
-    }
-    let shapes = given.as_ref().map_or_else(Inputs::defaults, Inputs::of);
-    let (graph, weights) = how.graph(loaded, &shapes)?;
-    let inputs = given.unwrap_or_else(|| sample_inputs(&graph));
-    let own = device.adapter();
-    let adapter = how.limits()?.map_or_else(|| own.clone(), |limits| own.limited_to(&limits));
-    verify_within(&adapter, &Store::new(device, weights), &graph, &inputs, &how.options()?)
+    let Prepared { graph, weights, inputs } = how.prepared(loaded, given)?;
+    verify_within(&how.adapter(device)?, &Store::new(device, weights), &graph, &inputs, &how.options()?)
 }
 
 /// Label, graph nodes, largest difference and its share of the bound.
