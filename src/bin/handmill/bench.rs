@@ -1,7 +1,6 @@
 //! `handmill bench`
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -86,9 +85,8 @@ pub fn bench(args: &Args) -> Result<Outcome> {
         ceilings.flops / 1e9,
         args.samples
     );
-    writeln!(
-        text,
-        "{:<50} {:<9} {:>12} {:>8} {:>9} {:>8} {:>9}{}",
+    text.push_str(&format!(
+        "{:<50} {:<9} {:>12} {:>8} {:>9} {:>8} {:>9}{}\n",
         "case",
         "variant",
         "median",
@@ -97,8 +95,7 @@ pub fn bench(args: &Args) -> Result<Outcome> {
         "GB/s",
         "roofline",
         if earlier.is_some() { "  of earlier" } else { "" }
-    )
-    .expect("text");
+    ));
     print(&text);
     let effort = Effort { samples: usize::from(args.samples), ..Effort::default() };
     let mut rows = vec![];
@@ -113,16 +110,12 @@ pub fn bench(args: &Args) -> Result<Outcome> {
     }
     if let Some(path) = &args.json {
         let json = serde_json::to_string_pretty(&rows).expect("bug: a row that JSON has no text for");
-        write_atomic(path, |out| writeln_to(out, &json))?;
+        write_atomic(path, |out| writeln!(out, "{json}"))?;
     }
     if args.record {
         record(&rows, &text)?;
     }
     Ok(Outcome::Done)
-}
-
-fn writeln_to(out: &mut dyn std::io::Write, text: &str) -> std::io::Result<()> {
-    writeln!(out, "{text}")
 }
 
 /// The cases of the suite that `--only` finds.
