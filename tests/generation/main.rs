@@ -2,6 +2,9 @@
 //!
 //! `HANDMILL_REQUIRE_GPU=1` makes a missing adapter a failure.
 
+mod beams;
+mod text;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -63,9 +66,9 @@ fn main() {
     let device = Device::open(&Select::Auto).inspect_err(|e| eprintln!("{e}: GPU rows are ignored")).ok();
     let required = std::env::var_os("HANDMILL_REQUIRE_GPU").is_some_and(|v| v == "1");
     let ignored = device.is_none() && !required;
-    let mut trials = vec![Trial::test("warpers", warpers), Trial::test("text_stream", text_stream)];
-    trials.push(Trial::test("text_stream/stop", stop_texts));
-    trials.push(Trial::test("beams/toy", toy_beams));
+    let mut trials = vec![Trial::test("warpers", warpers), Trial::test("text_stream", text::text_stream)];
+    trials.push(Trial::test("text_stream/stop", text::stop_texts));
+    trials.push(Trial::test("beams/toy", beams::toy_beams));
     let rows: &[(&str, OnModel)] = &[
         ("decoded", decoded),
         ("cached", cached),
@@ -73,7 +76,7 @@ fn main() {
         ("batch", batch),
         ("program", program),
         ("refused", refused),
-        ("exhaustive", exhaustive),
+        ("exhaustive", beams::exhaustive),
         ("seeds", seeds),
         ("ends", ends),
     ];
@@ -473,94 +476,6 @@ fn refused(model: &Model, engine: &Engine) -> Check {
     same("two prompts", two.map_err(|e| e.to_string()), Err(expected.into()))
 }
 
-/// The best of all sequences of at most `left` more tokens, by `Σ log p / n^penalty`; one of the token 2 ends.
-fn best_of_all(
-    logits: &mut Next<'_>,
-    ids: &[i32],
-    (n, left): (usize, usize),
-    sum: f64,
-    penalty: f64,
-) -> Result<(f64, Vec<i32>), Failed> {
-    if left == 0 || (n > 0 && ids.ends_with(&[2])) {
-        return Ok((sum / (n as f64).powf(penalty), ids.to_vec()));
-    }
-    let scores: Vec<f64> = logits(ids)?.iter().map(|&l| f64::from(l)).collect();
-    let total = scores.iter().map(|s| s.exp()).sum::<f64>().ln();
-    let mut best = (f64::NEG_INFINITY, vec![]);
-    for (id, score) in scores.iter().enumerate() {
-        let next = [ids, &[id as i32]].concat();
-        let found = best_of_all(logits, &next, (n + 1, left - 1), sum + score - total, penalty)?;
-        if found.0 > best.0 {
-            best = found;
-        }
-    }
-    Ok(best)
-}
-
-fn searching(num_beams: usize, length_penalty: f64, early_stopping: EarlyStopping, most: usize) -> Rules {
-    let beams = Beams { num_beams, length_penalty, early_stopping };
-    Rules { max_new_tokens: most, eos: vec![2], beams, ..Rules::default() }
-}
-
-/// As many beams as there are sequences find the best one.
-fn exhaustive(model: &Model, engine: &Engine) -> Check {
-    let (of, config) = model.tiny;
-    for seed in 0..3 {
-        let context = Context::random(of, Config::parse("config.json", config)?, engine, seed)?;
-        let prompt = vec![vec![0, 1], vec![1, 1]];
-        for penalty in [0.0, 1.0, -1.5] {
-            let rules = searching(27, penalty, EarlyStopping::Never, 3);
-            let got = answers(&context, model.kind, &prompt, &[vec![1; 2], vec![1; 2]], &rules)?;
-            for (row, prompt) in prompt.iter().enumerate() {
-                let begin = if matches!(model.kind, Kind::Both(_)) { vec![start(&context)] } else { prompt.clone() };
-                let mut next = |ids: &[i32]| logits(&context, model.kind, prompt, ids);
-                let (_, want) = best_of_all(&mut next, &begin, (0, 3), 0.0, penalty)?;
-                same(&format!("seed {seed}, row {row}, penalty {penalty}"), &got[row][..want.len()], &want)?;
-                same("padding", got[row][want.len()..].iter().all(|&id| id == 2), true)?;
-            }
-        }
-    }
-    // Without caches, beams are the same.
-    let Kind::Decoder(causal) = model.kind else { return Ok(()) };
-    let context = open(model.case, engine)?;
-    let rules = searching(4, 1.0, EarlyStopping::Likely, 9);
-    let [kept, none] = [Cache::Kept, Cache::None].map(|cache| {
-        let mut decoder = Decoder::open_rows(&context, causal, Rows { batch: 2, beams: 4 }, 14, cache)?;
-        decoder.generate_rows(&[vec![7, 3, 1], vec![9]], &rules, &mut |_, _| {})
-    });
-    same("without caches", none?, kept?)
-}
-
-/// Beam search over logits that are a function of the last two tokens: the best of all, and no worse with fewer beams
-/// than the greedy sequence.
-fn toy_beams() -> Check {
-    for seed in 0..40i32 {
-        let toy = |ids: &[i32]| -> Vec<f32> {
-            let [.., a, b] = ids else { return vec![0.0; 4] };
-            (0..4).map(|id| ((seed * 31 + a * 7 + b * 13 + id * 29) as f32 * 0.7).sin() * 3.0).collect()
-        };
-        let mut next = |rows: &[Vec<i32>], _: &[usize]| {
-            Ok(HostTensor::f32(&[rows.len(), 4], rows.iter().flat_map(|ids| toy(ids)).collect()))
-        };
-        for penalty in [-1.0, 0.0, 0.7, 1.0, 2.0] {
-            let rules = searching(64, penalty, EarlyStopping::Never, 3);
-            let got = generate(&mut next, &[vec![0, 1]], &rules, &mut |_, _| {})?;
-            let (_, want) = best_of_all(&mut |ids| Ok(toy(ids)), &[0, 1], (0, 3), 0.0, penalty)?;
-            same(&format!("seed {seed}, penalty {penalty}"), &got[0], &want)?;
-        }
-        // Nobody looks at how beams go on once the search is over.
-        let early = searching(2, 1.0, EarlyStopping::AtOnce, 12);
-        let mut calls = 0;
-        let mut counted = |rows: &[Vec<i32>], from: &[usize]| {
-            calls += 1;
-            next(rows, from)
-        };
-        let ids = generate(&mut counted, &[vec![0, 1]], &early, &mut |_, _| {})?.remove(0);
-        same("calls", calls >= ids.len() - 2 && calls <= 12, true)?;
-    }
-    Ok(())
-}
-
 /// A seed draws the same again; rows of a batch draw differently, the first as alone.
 fn seeds(model: &Model, engine: &Engine) -> Check {
     let context = open(model.case, engine)?;
@@ -588,7 +503,7 @@ fn ends(model: &Model, engine: &Engine) -> Check {
         sampling: Sampling { temperature: 2.0, seed: 3, ..Sampling::default() },
         ..Rules::default()
     };
-    let tokenizer = Arc::new(bytes_tokenizer()?.1);
+    let tokenizer = Arc::new(text::bytes_tokenizer()?.1);
     let run =
         |rules: &Rules| answers(&context, model.kind, &[vec![5, 9]], &[vec![1; 2]], rules).map(|mut r| r.remove(0));
     let all = run(&free)?;
@@ -637,113 +552,6 @@ fn allocates_nothing(model: &Model, device: Arc<Device>) -> Check {
         let after = device.counts();
         same("submissions", after.submissions - before.submissions, 15)?;
         same("objects made", Counts { submissions: before.submissions, ..after }, before)?;
-    }
-    Ok(())
-}
-
-/// Two tokenizers whose first ids are the bytes: of GPT-2's kind, where every token stands for bytes, and of Llama's, where
-/// bytes are what no other token can say.
-fn tokenizers() -> Result<[(&'static str, tempfile::NamedTempFile, Tokenizer); 2], Failed> {
-    let plain = |b: u32| matches!(b, 33..=126 | 161..=172 | 174..=255);
-    let mut others = 256..;
-    let letter = |b: u32| if plain(b) { b } else { others.next().unwrap_or(b) };
-    let letters: Vec<String> = (0..256).map(letter).map(|c| char::from_u32(c).unwrap_or(' ').to_string()).collect();
-    let mut vocab: serde_json::Map<String, Value> = (0..256).map(|i| (letters[i].clone(), i.into())).collect();
-    vocab.insert("ab".into(), 256.into());
-    let special = json!([{"id": 257, "content": "<end>", "single_word": false, "lstrip": false, "rstrip": false,
-        "normalized": false, "special": true}]);
-    let levels = json!({"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": false, "use_regex": false});
-    let gpt2 = json!({"version": "1.0", "added_tokens": special, "pre_tokenizer": levels, "decoder": levels,
-        "model": {"type": "BPE", "vocab": vocab, "merges": ["a b"]}});
-    let mut vocab: serde_json::Map<String, Value> = (0..256).map(|i| (format!("<0x{i:02X}>"), i.into())).collect();
-    vocab.insert("\u{2581}ab".into(), 256.into());
-    let decoder = json!({"type": "Sequence", "decoders": [
-        {"type": "Replace", "pattern": {"String": "\u{2581}"}, "content": " "}, {"type": "ByteFallback"}, {"type": "Fuse"},
-        {"type": "Strip", "content": " ", "start": 1, "stop": 0}]});
-    let llama = json!({"version": "1.0", "added_tokens": special, "decoder": decoder,
-        "model": {"type": "BPE", "vocab": vocab, "merges": [], "byte_fallback": true}});
-    let open = |name, json: Value| -> Result<_, Failed> {
-        let file = tempfile::NamedTempFile::new()?;
-        std::fs::write(file.path(), json.to_string())?;
-        let tokenizer = Tokenizer::open(file.path())?;
-        Ok((name, file, tokenizer))
-    };
-    Ok([open("gpt2", gpt2)?, open("llama", llama)?])
-}
-
-fn bytes_tokenizer() -> Result<(tempfile::NamedTempFile, Tokenizer), Failed> {
-    let [(_, file, tokenizer), _] = tokenizers()?;
-    Ok((file, tokenizer))
-}
-
-/// Pieces of a stream make up the text of all ids, and none has half a character.
-fn text_stream() -> Check {
-    for (name, _, tokenizer) in &tokenizers()? {
-        let mut random = 1u64;
-        for round in 0..200 {
-            let mut ids = vec![];
-            for _ in 0..round % 40 {
-                random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-                let characters = ["a", "ü", "漢", "🦀", " ", "\u{fffd}", "e\u{301}"];
-                match (random >> 33) % 9 {
-                    7 => ids.push(256),
-                    8 => ids.push(257),
-                    n => ids.extend(characters[n as usize].bytes().map(i32::from)),
-                }
-            }
-            let mut stream = TextStream::new(tokenizer);
-            let (mut pieces, mut last) = (vec![], ids.len());
-            for (at, &id) in ids.iter().enumerate() {
-                let piece = stream.push(id)?;
-                if !piece.is_empty() {
-                    last = at;
-                }
-                same("half a character", piece.ends_with('\u{fffd}'), false)?;
-                pieces.push(piece);
-            }
-            pieces.push(stream.finish()?);
-            same(
-                &format!("{name}: {ids:?}, the last piece after {last}"),
-                pieces.concat(),
-                tokenizer.decode(&ids, true)?,
-            )?;
-            same("nothing is left", stream.finish()?, String::new())?;
-        }
-        // A prompt before it keeps the space that only the first of all tokens loses.
-        let mut stream = TextStream::new(tokenizer).after(&[97, 256]);
-        let space = if *name == "llama" { " ab" } else { "ab" };
-        same("after a prompt", (stream.push(256)?.as_str(), stream.push(98)?.as_str()), (space, "b"))?;
-        // Half a character is kept until the end.
-        let mut stream = TextStream::new(tokenizer);
-        let pieces = [97, 0xe6, 0xbc].map(|id| stream.push(id));
-        let [a, half, more] = pieces;
-        same("half", (a?.as_str(), half?.as_str(), more?.as_str()), ("a", "", ""))?;
-        same("the rest", stream.finish()?.chars().all(|c| c == '\u{fffd}'), true)?;
-        same("an id outside", stream.push(999).is_err(), true)?;
-    }
-    Ok(())
-}
-
-/// A stream ends before the first stop text, and what looked like one but is none comes out.
-fn stop_texts() -> Check {
-    let (_file, tokenizer) = bytes_tokenizer()?;
-    let texts = ["a\n\nb", "a\n b\n", "xaabaab!", "ü\u{a0}ü", "stopstop", "no", "aaab", "\n", "abab"];
-    let stops: [&[&str]; 8] =
-        [&["\n\n"], &["aab!"], &["ü"], &["stop", "top"], &["\u{a0}"], &["aab", "ab"], &[""], &["zz", "baba"]];
-    for text in texts {
-        for stop in stops {
-            let stop: Vec<String> = stop.iter().map(|s| (*s).to_owned()).collect();
-            let mut stream = TextStream::until(&tokenizer, &stop);
-            let mut shown = String::new();
-            for id in tokenizer.encode(text, false)? {
-                shown += &stream.push(id)?;
-                same("a prefix", text.starts_with(&shown), true)?;
-            }
-            let end = stop.iter().filter(|s| !s.is_empty()).filter_map(|s| text.find(s.as_str())).min();
-            same(&format!("{text:?} until {stop:?}"), stream.stopped(), end.is_some())?;
-            shown += &stream.finish()?;
-            same(&format!("{text:?} before {stop:?}"), shown.as_str(), &text[..end.unwrap_or(text.len())])?;
-        }
     }
     Ok(())
 }
