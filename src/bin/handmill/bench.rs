@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use clap::ValueEnum;
+use clap::builder::PossibleValuesParser;
 use handmill::bench::ceiling::Ceilings;
-use handmill::bench::suite::{CASES, Entry, Suite};
+use handmill::bench::suite::{Entry, cases, suites};
 use handmill::bench::{self, Effort, Row};
 use handmill::device::{Device, Select};
 use handmill::error::{Error, Result};
@@ -19,24 +19,31 @@ use crate::{Outcome, notice, print};
 /// Arguments of `handmill bench`.
 #[derive(clap::Args)]
 pub struct Args {
-    /// One group of cases; all without it
-    #[arg(value_enum)]
-    suite: Option<Group>,
+    /// A family of kernels, or a model whose sizes the cases have; all without it
+    #[arg(value_parser = PossibleValuesParser::new(suites()))]
+    suite: Option<String>,
     /// Only cases whose name this regular expression finds
     #[arg(long, value_name = "REGEX")]
     only: Option<String>,
     /// List the cases and measure nothing
     #[arg(long)]
     list: bool,
+    /// Write benches/record/ADAPTER/DATE.csv and .txt
+    #[arg(long)]
+    record: bool,
+    #[command(flatten)]
+    how: How,
+}
+
+/// How cases are measured, and what becomes of the rows.
+#[derive(clap::Args)]
+pub struct How {
     /// Write the rows as a JSON list
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
     /// Show each median as a ratio to that of an earlier JSON list
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
-    /// Write benches/record/ADAPTER/DATE.csv and .txt
-    #[arg(long)]
-    record: bool,
     /// Samples of every variant
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(3..))]
     samples: u16,
@@ -45,28 +52,32 @@ pub struct Args {
     device: String,
 }
 
-/// A group of cases.
-#[derive(Clone, Copy, ValueEnum)]
-enum Group {
-    /// Products of matrices
-    Matmul,
-    /// Convolutions
-    Conv,
-    /// Attention
-    Attention,
-    /// Norms, softmax and losses
-    Rows,
-    /// Element by element
-    Elementwise,
-}
-
 /// Verifies and times kernels, all variants side by side.
 pub fn bench(args: &Args) -> Result<Outcome> {
-    let cases = chosen(args)?;
+    let cases = chosen(args.suite.as_deref(), args.only.as_deref())?;
     if args.list {
-        print(&cases.iter().map(|case| format!("{}\n", case.name)).collect::<String>());
+        print(&cases.iter().map(|case| format!("{}\n", case.name())).collect::<String>());
         return Ok(Outcome::Done);
     }
+    let (rows, text) = measured(&cases, &args.how)?;
+    if args.record {
+        record(&rows, &text)?;
+    }
+    Ok(Outcome::Done)
+}
+
+/// The same for some cases.
+pub fn of_cases(cases: &[&Entry], how: &How) -> Result<Outcome> {
+    measured(cases, how).map(|_| Outcome::Done)
+}
+
+/// The cases of the kernel `name`.
+pub fn cases_of(name: &str) -> Vec<&'static Entry> {
+    cases().filter(|entry| entry.kernel.name == name).collect()
+}
+
+/// Rows, and the text that was printed.
+fn measured(cases: &[&Entry], args: &How) -> Result<(Vec<Row>, String)> {
     let earlier = args.compare.as_deref().map(read).transpose()?;
     args.json.iter().try_for_each(|path| check_output(path, args.compare.as_slice()))?;
     if args.device == "reference" {
@@ -100,8 +111,7 @@ pub fn bench(args: &Args) -> Result<Outcome> {
     let effort = Effort { samples: usize::from(args.samples), ..Effort::default() };
     let mut rows = vec![];
     for entry in cases {
-        let case = (entry.case)();
-        for row in bench::case(entry.name, &case, &device, &ceilings, effort)? {
+        for row in bench::case(&entry.name(), &entry.case(), &device, &ceilings, effort)? {
             let line = line(&row, earlier.as_ref());
             print(&line);
             text.push_str(&line);
@@ -112,27 +122,17 @@ pub fn bench(args: &Args) -> Result<Outcome> {
         let json = serde_json::to_string_pretty(&rows).expect("bug: a row that JSON has no text for");
         write_atomic(path, |out| writeln!(out, "{json}"))?;
     }
-    if args.record {
-        record(&rows, &text)?;
-    }
-    Ok(Outcome::Done)
+    Ok((rows, text))
 }
 
-/// The cases of the suite that `--only` finds.
-fn chosen(args: &Args) -> Result<Vec<&'static Entry>> {
-    let only = args.only.as_deref().map(Regex::new).transpose();
+/// The cases of `suite`, or of all, that the regular expression finds.
+pub fn chosen(suite: Option<&str>, only: Option<&str>) -> Result<Vec<&'static Entry>> {
+    let only = only.map(Regex::new).transpose();
     let only = only.map_err(|e| Error::config("--only", e.to_string().lines().last().unwrap_or_default()))?;
-    let suite = args.suite.map(|group| match group {
-        Group::Matmul => Suite::Matmul,
-        Group::Conv => Suite::Conv,
-        Group::Attention => Suite::Attention,
-        Group::Rows => Suite::Rows,
-        Group::Elementwise => Suite::Elementwise,
-    });
     let wanted = |entry: &&Entry| {
-        suite.is_none_or(|suite| suite == entry.suite) && only.as_ref().is_none_or(|only| only.is_match(entry.name))
+        suite.is_none_or(|suite| entry.is_in(suite)) && only.as_ref().is_none_or(|only| only.is_match(&entry.name()))
     };
-    let found: Vec<_> = CASES.iter().filter(wanted).collect();
+    let found: Vec<_> = cases().filter(wanted).collect();
     if found.is_empty() {
         return Err(Error::config("--only", "finds no case; `handmill bench --list` names them"));
     }
