@@ -8,6 +8,7 @@ pub const ROWS: &[Row] = &[
     ("json_and_compare", Gpu, json),
     ("profile", Gpu, profile),
     ("profile_of_training", Gpu, training),
+    ("pipelines_are_kept", Gpu, pipelines),
     ("tune_suite", Gpu, tune_suite),
     ("tune_model", Gpu, tune_model),
     ("nothing_to_tune", Nothing, |folder| {
@@ -148,6 +149,20 @@ fn tune_suite(folder: &Folder) {
     let found = choices(folder);
     assert_eq!(found.len(), 1);
     assert!(found.keys().all(|k| k.starts_with("add a (1024, 768) f32 · b (1024, 768) f32 · shaders ")), "{found:?}");
+    // The benchmark marks what a plan takes: the table's choice, whatever it is, or the kernel's own.
+    let file = std::fs::read_dir(folder.at("cache/tune")).unwrap().next().unwrap().unwrap().path();
+    let table = std::fs::read_to_string(&file).unwrap();
+    let marked = |more: &[&str]| {
+        let ran = folder.handmill(["bench", "gpt2", "--only", "^add/", "--samples", "3"].iter().chain(more)).exits(0);
+        let line = ran.out.lines().find(|l| l.contains(" * ") && l.starts_with("add/")).map(str::to_owned);
+        line.unwrap_or_else(|| panic!("{}", ran.out)).split_whitespace().nth(1).unwrap().to_owned()
+    };
+    for word in ["plain", "vec4"] {
+        let (key, was) = found.iter().next().unwrap();
+        std::fs::write(&file, table.replace(&format!("{key}\": {was}"), &format!("{key}\": \"{word}\""))).unwrap();
+        assert_eq!(marked(&[]), word);
+        assert_eq!(marked(&["--no-tune"]), "vec4");
+    }
     // A second run adds to it.
     folder.handmill(["kernel", "tune", "where"]).exits(0);
     assert!(choices(folder).len() >= found.len());
@@ -186,4 +201,25 @@ fn tune_model(folder: &Folder) {
     assert_eq!(notices.len(), 1, "{}", ran.err);
     let ran = folder.handmill(verify.iter().chain(&["--no-tune"])).exits(0);
     assert!(!ran.err.contains("ignored"), "{}", ran.err);
+}
+
+/// Where the driver hands out what it compiled, a file holds it; one that is broken is written anew.
+fn pipelines(folder: &Folder) {
+    folder.fixture("transformers/bert");
+    let run = |out: &str| {
+        let ran = folder.handmill(["run", "--model", "model", "--inputs", "in.safetensors", "--outputs", out]).exits(0);
+        assert!(!ran.err.contains("pipelines"), "{}", ran.err);
+        std::fs::read(folder.at(out)).unwrap()
+    };
+    let first = run("first");
+    let kept = std::fs::read_dir(folder.at("cache/pipelines")).into_iter().flatten().map(|e| e.unwrap().path());
+    for path in kept {
+        let whole = std::fs::read(&path).unwrap();
+        assert!(whole.starts_with(b"handmill pipelines 1\n"), "{}", path.display());
+        for broken in [&b"garbage"[..], &whole[..whole.len() - 1], b""] {
+            std::fs::write(&path, broken).unwrap();
+            assert_eq!(run("again"), first);
+            assert!(std::fs::read(&path).unwrap().starts_with(b"handmill pipelines 1\n"), "{}", path.display());
+        }
+    }
 }

@@ -2,15 +2,20 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use clap::builder::PossibleValuesParser;
+use handmill::adapter::Adapter;
 use handmill::bench::ceiling::Ceilings;
 use handmill::bench::suite::{Entry, cases, suites};
 use handmill::bench::{self, Effort, Row};
+use handmill::check::Case;
 use handmill::device::{Device, Select};
 use handmill::error::{Error, Result};
 use handmill::file::write_atomic;
+use handmill::plan::{Options, Plan};
+use handmill::tune;
 use regex::Regex;
 
 use crate::target::check_output;
@@ -47,9 +52,24 @@ pub struct How {
     /// Samples of every variant
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(3..))]
     samples: u16,
+    /// Mark every kernel's own choice of variant, whatever `handmill tune` has measured
+    #[arg(long)]
+    no_tune: bool,
     /// auto, gpu, gpu:N, or a part of an adapter's name
     #[arg(long, default_value = "auto")]
     device: String,
+}
+
+impl How {
+    /// How a case is planned: with the variants that were measured, unless they are not wanted.
+    fn options(&self) -> Options {
+        if self.no_tune {
+            return Options::default();
+        }
+        let (tuned, notices) = tune::cached();
+        notices.iter().for_each(|text| notice(text));
+        Options { tuned: Some(tuned), ..Options::default() }
+    }
 }
 
 /// Verifies and times kernels, all variants side by side.
@@ -89,7 +109,7 @@ fn measured(cases: &[&Entry], args: &How) -> Result<(Vec<Row>, String)> {
     let clock = if adapter.timestamps { "the adapter's timestamps" } else { "submission and wait" };
     let mut text = format!(
         "{}, driver {}\ncopy {:.1} GB/s, f32 multiply-adds {:.1} GFLOP/s; cooperative matrices: not measured\n\
-         medians and quartile distances of up to {} samples in turn, by {clock}; caches cold\n\n",
+         medians and quartile distances of up to {} samples in turn, by {clock}; caches cold; * is what a plan takes\n\n",
         adapter.name,
         adapter.driver,
         ceilings.bandwidth / 1e9,
@@ -97,7 +117,7 @@ fn measured(cases: &[&Entry], args: &How) -> Result<(Vec<Row>, String)> {
         args.samples
     );
     text.push_str(&format!(
-        "{:<50} {:<9} {:>12} {:>8} {:>9} {:>8} {:>9}{}\n",
+        "{:<50} {:<11} {:>12} {:>8} {:>9} {:>8} {:>9}{}\n",
         "case",
         "variant",
         "median",
@@ -109,10 +129,12 @@ fn measured(cases: &[&Entry], args: &How) -> Result<(Vec<Row>, String)> {
     ));
     print(&text);
     let effort = Effort { samples: usize::from(args.samples), ..Effort::default() };
+    let options = args.options();
     let mut rows = vec![];
     for entry in cases {
+        let taken = taken(&entry.case(), adapter, &options)?;
         for row in bench::case(&entry.name(), &entry.case(), &device, &ceilings, effort)? {
-            let line = line(&row, earlier.as_ref());
+            let line = line(&row, row.variant == taken, earlier.as_ref());
             print(&line);
             text.push_str(&line);
             rows.push(row);
@@ -123,6 +145,13 @@ fn measured(cases: &[&Entry], args: &How) -> Result<(Vec<Row>, String)> {
         write_atomic(path, |out| writeln!(out, "{json}"))?;
     }
     Ok((rows, text))
+}
+
+/// The variant that a plan takes for `case`.
+fn taken(case: &Case, adapter: &Adapter, options: &Options) -> Result<&'static str> {
+    let plan = Plan::with(&Arc::new(case.graph()?), adapter, options)?;
+    let own = plan.ops.iter().find(|op| std::ptr::eq(op.call.kernel, case.kernel));
+    Ok(own.map_or("", |op| op.variant().word()))
 }
 
 /// The cases of `suite`, or of all, that the regular expression finds.
@@ -149,15 +178,16 @@ fn read(path: &Path) -> Result<Earlier> {
     Ok(rows.into_iter().map(|row| ((row.case, row.variant, row.adapter), row.median_s)).collect())
 }
 
-fn line(row: &Row, earlier: Option<&Earlier>) -> String {
+fn line(row: &Row, taken: bool, earlier: Option<&Earlier>) -> String {
     let ratio = earlier.map_or(String::new(), |earlier| {
         let key = (row.case.clone(), row.variant.clone(), row.adapter.clone());
         earlier.get(&key).map_or("           –".into(), |before| format!("{:>12.3}", row.median_s / before))
     });
     format!(
-        "{:<50} {:<9} {:>9.3} ms {:>6.1} % {:>9.1} {:>8.1} {:>7.1} %{ratio}\n",
+        "{:<50} {:<9} {} {:>9.3} ms {:>6.1} % {:>9.1} {:>8.1} {:>7.1} %{ratio}\n",
         row.case,
         row.variant,
+        if taken { '*' } else { ' ' },
         1e3 * row.median_s,
         100.0 * row.spread_s / row.median_s,
         row.gflops,
