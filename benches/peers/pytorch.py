@@ -55,7 +55,8 @@ def kernel(name, t):
         return lambda: F.conv2d(t["x"], t["w"], padding=t["w"].shape[2] // 2)
     if op == "attention":
         causal = name.endswith("causal")
-        return lambda: F.scaled_dot_product_attention(t["q"], t["k"], t["v"], is_causal=causal)
+        # Handmill writes (B, T, H, D); a view here.
+        return lambda: F.scaled_dot_product_attention(t["q"], t["k"], t["v"], is_causal=causal).transpose(1, 2)
     if op == "softmax":
         return lambda: torch.softmax(t["x"], -1)
     if op == "layer_norm":

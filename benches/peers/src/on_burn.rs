@@ -25,12 +25,19 @@ pub fn device(adapter: &Adapter) -> Device {
 struct OnBurn<const D: usize, F> {
     device: Device,
     compute: F,
+    /// The result in Handmill's order of axes.
+    order: fn(Tensor<D>) -> Tensor<D>,
     last: Option<Tensor<D>>,
 }
 
 /// `compute` as a contender.
 pub fn contender<const D: usize>(device: &Device, compute: impl FnMut() -> Tensor<D> + 'static) -> Box<dyn Contender> {
-    Box::new(OnBurn { device: device.clone(), compute, last: None })
+    Box::new(OnBurn { device: device.clone(), compute, order: |y| y, last: None })
+}
+
+/// As [`contender`]; Handmill's attention writes `(B, T, H, D)`, which is how the next layer reads it.
+fn heads_last(device: &Device, compute: impl FnMut() -> Tensor<4> + 'static) -> Box<dyn Contender> {
+    Box::new(OnBurn { device: device.clone(), compute, order: |y| y.swap_dims(1, 2), last: None })
 }
 
 impl<const D: usize, F: FnMut() -> Tensor<D>> Contender for OnBurn<D, F> {
@@ -45,7 +52,7 @@ impl<const D: usize, F: FnMut() -> Tensor<D>> Contender for OnBurn<D, F> {
     }
     fn result(&mut self) -> Result<Vec<f32>, String> {
         let last = self.last.clone().ok_or("has no result before a run")?;
-        last.into_data().try_to_vec::<f32>().map_err(|e| format!("{e:?}"))
+        (self.order)(last).into_data().try_to_vec::<f32>().map_err(|e| format!("{e:?}"))
     }
 }
 
@@ -75,7 +82,7 @@ pub fn kernel(case: &Case, device: &Device) -> Result<Box<dyn Contender>, String
         ("attention", 3) => {
             let [q, k, v] = qkv(&inputs, device)?;
             let options = AttentionModuleOptions { is_causal: flag(case, "causal"), ..Default::default() };
-            contender(device, move || attention(q.clone(), k.clone(), v.clone(), None, None, options))
+            heads_last(device, move || attention(q.clone(), k.clone(), v.clone(), None, None, options))
         }
         ("softmax", 1) => {
             let x = tensor::<2>(inputs[0], device)?;
@@ -108,7 +115,7 @@ pub fn unfused_attention(case: &Case, device: &Device) -> Result<Box<dyn Contend
     let [.., t, d] = q.dims();
     let hidden = flag(case, "causal").then(|| Tensor::<2>::ones([t, t], device).triu(1).bool());
     let hidden = hidden.map(|h| h.reshape([1, 1, t, t]));
-    Ok(contender(device, move || {
+    Ok(heads_last(device, move || {
         let scores = q.clone().matmul(k.clone().transpose()).div_scalar((d as f32).sqrt());
         let scores = match &hidden {
             Some(hidden) => scores.mask_fill(hidden.clone(), f32::NEG_INFINITY),
