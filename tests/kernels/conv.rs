@@ -68,6 +68,13 @@ fn shapes() -> Vec<Row> {
         plain("f32/2x5x7x12/5x5", &[2, 5, 7, 12], &[9, 5, 5, 5]).param("padding", same(2)),
         plain("f32/1x3x20x20/7x7s2", &[1, 3, 20, 20], &[5, 3, 7, 7]).param("padding", same(3)).param("stride", [2, 2]),
         plain("f32/2x8x6x4/1x1", &[2, 8, 6, 4], &[20, 8, 1, 1]),
+        plain("f32/3x20x5x12/1x1_two_tiles", &[3, 20, 5, 12], &[65, 20, 1, 1]),
+        plain("f32/1x40x2x2/1x1_groups", &[1, 40, 2, 2], &[34, 20, 1, 1]).param("groups", 2usize),
+        plain("f32/1x17x4x4/1x1_prime", &[1, 17, 4, 4], &[16, 17, 1, 1]),
+        plain("f32/2x8x3x3/1x1_odd_plane", &[2, 8, 3, 3], &[16, 8, 1, 1]),
+        plain("f32/2x8x4x4/1x1_padded", &[2, 8, 4, 4], &[16, 8, 1, 1]).param("padding", same(1)),
+        Row::new(&CONV2D, "f16/1x24x4x5/1x1").f32(&[1, 24, 4, 5]).f16(&[18, 24, 1, 1]),
+        Row::new(&CONV2D, "f16/1x20x4x5/1x1_odd").f32(&[1, 20, 4, 5]).f16(&[18, 20, 1, 1]),
         plain("f32/1x8x5x5/1x1s2", &[1, 8, 5, 5], &[3, 8, 1, 1]).param("stride", [2, 2]),
         plain("f32/1x4x9x8/even", &[1, 4, 9, 8], &[6, 4, 2, 4]).param("padding", [0, 1, 1, 2]),
         plain("f32/1x4x6x8/wide_padding", &[1, 4, 6, 8], &[4, 4, 3, 3]).param("padding", [3, 0, 4, 2]),
@@ -118,6 +125,11 @@ fn epilogues() -> Vec<Row> {
             .param("activation", "relu")
             .param("activation_out", "gelu"),
     ];
+    for (i, [activation, out]) in [["none", "none"], ["relu", "relu"], ["gelu", "silu"]].into_iter().enumerate() {
+        let pointwise = plain(&format!("f32/2x8x6x4/1x1_{activation}_{out}"), &[2, 8, 6, 4], &[33, 8, 1, 1]);
+        let row = pointwise.f32(&[33]).f32(&[2, 33, 6, 4]).param("scale", 0.5 + i as f64);
+        all.push(row.param("activation", activation).param("activation_out", out));
+    }
     for (i, name) in activation::NAMES.iter().enumerate() {
         let other = activation::NAMES[(i + 5) % activation::NAMES.len()];
         all.push(
@@ -138,6 +150,23 @@ fn transposed() -> Vec<Row> {
         row("f32/2x5x7x6/3x3s2", &[2, 5, 7, 6], &[5, 3, 3, 3]).f32(&[3]).param("stride", [2, 2]),
         row("f32/1x4x5x5/3x2s3x1", &[1, 4, 5, 5], &[4, 2, 3, 2]).param("stride", [3, 1]).param("padding", [1, 0]),
         row("f32/1x4x5x5/gaps", &[1, 4, 5, 5], &[4, 2, 2, 2]).param("stride", [4, 3]).param("output_padding", [3, 1]),
+        row("f32/2x17x5x6/4x4s2_two_tiles", &[2, 17, 5, 6], &[17, 65, 4, 4])
+            .f32(&[65])
+            .param("stride", [2, 2])
+            .param("padding", [1, 1]),
+        row("f32/1x20x4x5/tiled_gaps", &[1, 20, 4, 5], &[20, 16, 2, 2])
+            .param("stride", [4, 3])
+            .param("output_padding", [3, 1]),
+        row("f32/2x32x5x6/tiled_groups", &[2, 32, 5, 6], &[32, 17, 3, 3])
+            .f32(&[34])
+            .param("stride", [2, 1])
+            .param("dilation", [1, 2])
+            .param("groups", 2usize),
+        row("f32/2x16x4x4/tiled_common", &[2, 16, 4, 4], &[16, 18, 3, 4])
+            .param("stride", [2, 4])
+            .param("dilation", [2, 2])
+            .param("padding", [2, 1]),
+        row("f32/2x6x5x4/1x1", &[2, 6, 5, 4], &[6, 17, 1, 1]).f32(&[17]),
         row("f32/1x6x5x4/groups3", &[1, 6, 5, 4], &[6, 2, 4, 4])
             .param("stride", [2, 2])
             .param("padding", [1, 1])

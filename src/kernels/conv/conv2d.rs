@@ -11,6 +11,7 @@ use crate::kernel::{
 };
 use crate::kernels::matmul::epilogue;
 use crate::shape::Dims;
+use crate::tensor::Dtype;
 
 const X: usize = 0;
 const W: usize = 1;
@@ -19,7 +20,7 @@ const RESIDUAL: usize = 3;
 
 /// Lanes of a workgroup of `direct`, `vec4` and `depthwise`.
 const LANES: usize = 32;
-/// Output channels and pixels of a tile of `tiled`.
+/// Output channels and pixels of a tile of `tiled` and `pointwise`.
 const TILE: usize = 64;
 
 const EPILOGUE: Epilogue =
@@ -40,16 +41,16 @@ pub static CONV2D: Kernel = Kernel {
     ],
     shape,
     scalars,
-    variants: &[TILED, DEPTHWISE, VEC4, DIRECT, PLAIN],
+    variants: &[POINTWISE, TILED, DEPTHWISE, VEC4, DIRECT, PLAIN],
     choose,
     work: |c| Work { flops: 2 * c.outputs[0].len() as u64 * taps(c) as u64, bytes: c.bytes() },
     reference: |r| {
-        let s = sizes(r);
+        let s = stated(r);
         let acc = kernels_ref::conv::conv2d(r.f64(X), r.f64(W), &s);
         vec![epilogue::reference(r, &EPILOGUE, acc, s.output[0] * s.output[1])]
     },
     bound: |r, _| {
-        let s = sizes(r);
+        let s = stated(r);
         let magnitude = |v: &[f64]| v.iter().map(|v| v.abs()).collect::<Vec<_>>();
         let acc = kernels_ref::conv::conv2d(r.f64(X), r.f64(W), &s);
         let of = kernels_ref::conv::conv2d(&magnitude(r.f64(X)), &magnitude(r.f64(W)), &s);
@@ -112,15 +113,19 @@ const TILED: Variant = Variant {
     shader: "conv/tiled",
     // Below that, most of a tile of 64 channels would be empty.
     applies: |c, _| sizes(c).o / sizes(c).groups >= 16,
-    steps: &[Step {
-        entry: "conv2d_tiled",
-        grid: |c| {
-            let s = sizes(c);
-            let pixels = s.batch * s.output[0] * s.output[1];
-            Grid::Groups((s.groups * (s.o / s.groups).div_ceil(TILE) * pixels.div_ceil(TILE)) as u64)
-        },
-        loops: |c| taps(c) as u64 * 33 / 16 + 128,
-    }],
+    steps: &[Step { entry: "conv2d_tiled", grid: tiles, loops: |c| taps(c) as u64 * 33 / 16 + 128 }],
+    ..Variant::BASE
+};
+
+const POINTWISE: Variant = Variant {
+    how: "pointwise",
+    shader: "conv/pointwise",
+    applies: |c, _| {
+        let s = sizes(c);
+        let by = if c.input(W).dtype == Dtype::F16 { 8 } else { 4 };
+        pointwise(&s) && s.input[1].is_multiple_of(4) && (s.c / s.groups).is_multiple_of(by) && s.o / s.groups >= 16
+    },
+    steps: &[Step { entry: "conv2d_pointwise", grid: tiles, loops: |c| taps(c) as u64 * 9 / 16 + 64 }],
     ..Variant::BASE
 };
 
@@ -156,6 +161,13 @@ fn strips(c: &Call, channels: usize) -> Grid {
     Grid::Groups((s.batch * s.groups * (s.o / s.groups).div_ceil(channels) * blocks) as u64)
 }
 
+/// Tiles of channels of every group, times tiles of pixels of all images.
+fn tiles(c: &Call) -> Grid {
+    let s = sizes(c);
+    let pixels = s.batch * s.output[0] * s.output[1];
+    Grid::Groups((s.groups * (s.o / s.groups).div_ceil(TILE) * pixels.div_ceil(TILE)) as u64)
+}
+
 /// Loop iterations of one invocation that visits every tap.
 fn loops(c: &Call) -> u64 {
     let s = sizes(c);
@@ -171,13 +183,31 @@ fn choose(c: &Call, adapter: &Adapter) -> usize {
     let how = match adapter.kind {
         _ if DEPTHWISE.fits(c, adapter) => DEPTHWISE.how,
         AdapterKind::Cpu => VEC4.how,
+        _ if POINTWISE.fits(c, adapter) => POINTWISE.how,
         _ => TILED.how,
     };
     CONV2D.variants.iter().position(|v| v.how == how).unwrap_or(0)
 }
 
-/// The sizes of a call that passed the shape rule.
+/// What the variants compute of a call that passed the shape rule.
 pub(super) fn sizes(c: &Call) -> Sizes {
+    flat(stated(c))
+}
+
+/// Windows of one pixel that cover the image know no rows: every plane is one long row, and the convolution a product
+/// of matrices.
+pub(super) fn flat(s: Sizes) -> Sizes {
+    let plane = s.input[0] * s.input[1];
+    if pointwise(&s) { Sizes { input: [1, plane], output: [1, plane], ..s } } else { s }
+}
+
+/// True if each pixel has a window to itself.
+fn pointwise(s: &Sizes) -> bool {
+    s.kernel == [1, 1] && s.stride == [1, 1] && s.before == [0, 0] && s.input == s.output
+}
+
+/// The sizes of a call as it states them.
+fn stated(c: &Call) -> Sizes {
     let (x, w, y) = (c.shape(X), c.shape(W), c.out(0));
     let (stride, padding, dilation) = (c.sizes("stride"), c.sizes("padding"), c.sizes("dilation"));
     Sizes {
