@@ -100,6 +100,7 @@ pub static CASES: &[Entry] = &[
     entry(Suite::Matmul, "matmul/f32/197x768x768/vit", || linear(197, 768, 768)),
     entry(Suite::Conv, "conv2d/f32/1x64x56x56/64x3x3", || conv([1, 64, 56, 56], 64, 3)),
     entry(Suite::Conv, "conv2d/f32/1x64x56x56/256x1x1", || conv([1, 64, 56, 56], 256, 1)),
+    entry(Suite::Conv, "conv2d/f32/1x256x14x14/1024x1x1/resnet", || conv([1, 256, 14, 14], 1024, 1)),
     entry(Suite::Conv, "conv2d/f32/1x256x14x14/256x3x3", || conv([1, 256, 14, 14], 256, 3)),
     entry(Suite::Conv, "conv2d/f32/1x3x224x224/64x7x7/stem", || {
         conv([1, 3, 224, 224], 64, 7).param("stride", [2usize, 2])

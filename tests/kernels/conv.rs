@@ -14,6 +14,7 @@ use handmill::tensor::HostTensor;
 pub fn rows() -> Vec<Row> {
     let mut all = goldens();
     all.extend(shapes());
+    all.extend(three_by_three());
     all.extend(epilogues());
     all.extend(transposed());
     all.extend(gradients());
@@ -93,6 +94,25 @@ fn shapes() -> Vec<Row> {
         plain("f32/2x3x8x8/depthwise_x2", &[2, 3, 8, 8], &[6, 1, 3, 3])
             .param("padding", same(1))
             .param("groups", 3usize),
+        plain("f32/2x5x9x12/depthwise_5x5", &[2, 5, 9, 12], &[5, 1, 5, 5])
+            .param("padding", same(2))
+            .param("groups", 5usize),
+        plain("f32/1x3x13x16/depthwise_s2", &[1, 3, 13, 16], &[3, 1, 3, 3])
+            .param("padding", same(1))
+            .param("stride", [2, 2])
+            .param("groups", 3usize),
+        plain("f32/1x4x7x8/depthwise_3x4s3x1", &[1, 4, 7, 8], &[4, 2, 3, 4])
+            .param("padding", [4, 0, 3, 1])
+            .param("stride", [3, 1])
+            .param("groups", 2usize),
+        plain("f32/1x2x33x36/depthwise_lanes", &[1, 2, 33, 36], &[2, 1, 3, 1]).param("groups", 2usize),
+        plain("f32/1x3x5x8/depthwise_all", &[1, 3, 5, 8], &[3, 1, 3, 3])
+            .param("padding", same(1))
+            .param("groups", 3usize)
+            .f32(&[3])
+            .f32(&[1, 3, 5, 8])
+            .param("activation", "hardswish")
+            .param("activation_out", "relu"),
         plain("f32/1x2x40x4/groups_of_20", &[1, 2, 40, 4], &[40, 1, 2, 1]).param("groups", 2usize),
         plain("f32/3x5x9x15/pixels_over_images", &[3, 5, 9, 15], &[70, 5, 2, 2]),
         plain("f32/1x2x1x16/sequence", &[1, 2, 1, 16], &[3, 2, 1, 3]).param("padding", [0, 0, 2, 0]),
@@ -105,6 +125,41 @@ fn shapes() -> Vec<Row> {
         Row::new(&CONV2D, "f32/1x2x4x4/denormal").list(&[1, 2, 4, 4], &[1e-39; 32]).f32(&[2, 2, 3, 3]),
         Row::new(&CONV2D, "f32/1x2x4x4/signed_zero").list(&[1, 2, 4, 4], &[-0.0; 32]).f32(&[2, 2, 3, 3]),
     ]
+}
+
+/// Windows of 3 × 3 over enough channels for Winograd's transforms, whose tiles are 2 × 2 pixels, four in a vector.
+fn three_by_three() -> Vec<Row> {
+    let padded = |label: &str, x: &[usize], w: &[usize]| plain(label, x, w).param("padding", [1, 1, 1, 1]);
+    vec![
+        plain("f32/1x64x3x3/one_tile", &[1, 64, 3, 3], &[16, 64, 3, 3]),
+        padded("f32/1x67x1x1/one_pixel", &[1, 67, 1, 1], &[16, 67, 3, 3]),
+        padded("f32/2x67x7x9/odd", &[2, 67, 7, 9], &[21, 67, 3, 3]),
+        padded("f32/3x64x14x14/two_tiles", &[3, 64, 14, 14], &[65, 64, 3, 3]),
+        plain("f32/1x81x6x19/unpadded", &[1, 81, 6, 19], &[33, 81, 3, 3]),
+        plain("f32/1x64x6x8/16x3x3/wide_padding", &[1, 64, 6, 8], &[16, 64, 3, 3]).param("padding", [3, 0, 4, 2]),
+        padded("f32/2x256x4x4/many_channels", &[2, 256, 4, 4], &[16, 256, 3, 3]),
+        sparse(16),
+        sparse(64),
+        Row::new(&CONV2D, "f32/1x64x6x6/all_equal_3x3")
+            .list(&[1, 64, 6, 6], &[0.1; 64 * 36])
+            .list(&[16, 64, 3, 3], &[0.3; 16 * 64 * 9]),
+        Row::new(&CONV2D, "f32/1x64x6x6/denormal_3x3").list(&[1, 64, 6, 6], &[1e-39; 64 * 36]).f32(&[16, 64, 3, 3]),
+        Row::new(&CONV2D, "f32/1x64x6x6/signed_zero_3x3").list(&[1, 64, 6, 6], &[-0.0; 64 * 36]).f32(&[16, 64, 3, 3]),
+        Row::new(&CONV2D, "f16/1x64x7x8/16x3x3").f32(&[1, 64, 7, 8]).f16(&[17, 64, 3, 3]),
+        padded("f32/2x64x5x6/16x3x3/all", &[2, 64, 5, 6], &[18, 64, 3, 3])
+            .f32(&[18])
+            .f32(&[2, 18, 5, 6])
+            .param("scale", 0.5)
+            .param("activation", "silu")
+            .param("activation_out", "relu"),
+    ]
+}
+
+/// Zeros but for one value a channel, of sizes up to 1000 apart: outputs whose windows see none are exactly 0.
+fn sparse(channels: usize) -> Row {
+    let value = |i: usize| if i % 63 == i / 63 % 63 { 1.0 + (i % 1000) as f32 } else { 0.0 };
+    let x: Vec<f32> = (0..2 * channels * 63).map(value).collect();
+    Row::new(&CONV2D, &format!("f32/2x{channels}x7x9/sparse")).list(&[2, channels, 7, 9], &x).f32(&[16, channels, 3, 3])
 }
 
 fn epilogues() -> Vec<Row> {
