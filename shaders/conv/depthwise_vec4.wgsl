@@ -8,6 +8,7 @@
 // Grid      a lane owns 4 × 4 pixels of y; a workgroup one channel, so that w is read at addresses all lanes share
 // Numerics  f32 sums in the order c, u, v
 // Cost      at 3 × 3 and stride 1, reads 18 vectors of x for 144 products, where depthwise reads 144 floats
+// Tried     on llvmpipe (row 1x144x56x56/144x3x3/depthwise) 6.4 ms, depthwise 15.4; not measured on a GPU
 
 // @import lib/grid
 // @import lib/conv

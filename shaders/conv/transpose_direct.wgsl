@@ -11,6 +11,7 @@
 //           block of channels and one phase, so that its lanes share all weights and skip the same taps
 // Numerics  f32 sums in the order u, v, c
 // Cost      reads 1/(4·QUADS) float of x a product; 2·B·C·H·W·(O/G)·KH·KW flops
+// Tried     on llvmpipe (row conv_transpose2d/f32/1x128x16x16/64x4x4/dcgan) 5.8 ms, plain 71.2, tiled 15.5
 
 // @import lib/grid
 // @import lib/conv_phases_direct
