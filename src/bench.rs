@@ -14,6 +14,7 @@ use crate::run::{Checks, Runner};
 use crate::shader::Shaders;
 
 pub mod ceiling;
+pub mod record;
 pub mod suite;
 
 use ceiling::Ceilings;
@@ -82,8 +83,24 @@ pub struct Contender {
 /// # Errors
 /// If a variant is not within its bounds, or the device fails
 pub fn contenders(name: &str, case: &Case, device: &Arc<Device>) -> Result<Vec<Contender>> {
+    verified(name, case, &case.variants(device.adapter())?, device)
+}
+
+/// The variant of `case` that a plan takes on the adapter, compared with the reference.
+///
+/// # Errors
+/// As [`contenders`]
+pub fn planned(name: &str, case: &Case, device: &Arc<Device>) -> Result<Contender> {
+    let plan = Plan::with(&Arc::new(case.graph()?), device.adapter(), &Options::default())?;
+    let op = plan.ops.iter().find(|op| std::ptr::eq(op.call.kernel, case.kernel));
+    let how = op.expect("bug: the plan of a case does not compute it").variant();
+    let mut found = verified(name, case, &[how], device)?;
+    Ok(found.remove(0))
+}
+
+fn verified(name: &str, case: &Case, hows: &[&'static Variant], device: &Arc<Device>) -> Result<Vec<Contender>> {
     let expected = case.expected(device.tol())?;
-    let verified = |how: &'static Variant| {
+    let verified = |&how: &&'static Variant| {
         let got = case.run(device, &Shaders::built_in(), how.how, Checks::Earned, POISON[0])?;
         for (got, e) in got.iter().zip(&expected) {
             let report = check::compare(&got.to_f64(), &e.values, &e.bound, &e.spec.shape, e.spec.dtype);
@@ -93,7 +110,7 @@ pub fn contenders(name: &str, case: &Case, device: &Arc<Device>) -> Result<Vec<C
         }
         prepare(case, how, device)
     };
-    case.variants(device.adapter())?.into_iter().map(verified).collect()
+    hows.iter().map(verified).collect()
 }
 
 /// Times every variant of `case` that fits the adapter; the fastest comes first.

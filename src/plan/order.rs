@@ -1,6 +1,6 @@
 //! Independent operations side by side, so that the device waits once for several of them.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::{Draft, Op};
 use crate::graph::{Source, ValueId};
@@ -28,19 +28,18 @@ pub(super) fn side_by_side(draft: &Draft, ops: Vec<Op>) -> Vec<Op> {
 
 fn ordered(draft: &Draft, ops: Vec<Op>) -> Vec<Op> {
     let reads: Vec<HashSet<usize>> = sources(draft, &ops);
-    let mut left: Vec<usize> = (0..ops.len()).collect();
+    let mut left: VecDeque<usize> = (0..ops.len()).collect();
     let mut order = Vec::with_capacity(ops.len());
     // Those that are done, and those of them that nothing has waited for.
     let (mut done, mut fresh) = (HashSet::new(), HashSet::new());
     while !left.is_empty() {
         let ready = |i: &usize| reads[*i].is_subset(&done);
         let apart = |i: &usize| ready(i) && reads[*i].is_disjoint(&fresh);
-        let near = &left[..left.len().min(AHEAD)];
-        let at = near.iter().position(apart).unwrap_or_else(|| {
+        let at = left.iter().take(AHEAD).position(apart).unwrap_or_else(|| {
             fresh.clear();
-            near.iter().position(ready).expect("bug: the first operation left can always run")
+            left.iter().take(AHEAD).position(ready).expect("bug: the first operation left can always run")
         });
-        let next = left.remove(at);
+        let next = left.remove(at).expect("bug: a place in the queue");
         done.insert(next);
         fresh.insert(next);
         order.push(next);

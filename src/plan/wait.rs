@@ -14,9 +14,11 @@ const AHEAD: usize = 32;
 /// Whether the last use of each buffer wrote it.
 type State = HashMap<usize, bool>;
 
-/// The buffers of a dispatch, and whether it writes them. One that is bound twice is written twice: no dispatch reads
+/// The buffers of a dispatch, and whether it writes them. One that is bound twice is used in one way: no dispatch reads
 /// and writes one.
-fn uses(d: &Dispatch) -> State {
+type Uses = Vec<(usize, bool)>;
+
+fn uses(d: &Dispatch) -> Uses {
     let used = |b: &Bound| Some((b.place?.buffer, b.access == Access::ReadWrite));
     d.bindings.iter().filter_map(used).collect()
 }
@@ -28,7 +30,7 @@ pub(super) fn barriers(dispatches: &[Dispatch]) -> usize {
         count += usize::from(!d.early.is_empty());
         state.extend(d.early.iter().map(|buffer| (*buffer, false)));
         let used = uses(d);
-        let conflicts = |(buffer, writes): (&usize, &bool)| state.get(buffer).is_some_and(|wrote| *wrote || *writes);
+        let conflicts = |(buffer, writes): &(usize, bool)| state.get(buffer).is_some_and(|wrote| *wrote || *writes);
         count += usize::from(used.iter().any(conflicts));
         state.extend(used);
     }
@@ -38,12 +40,11 @@ pub(super) fn barriers(dispatches: &[Dispatch]) -> usize {
 /// Lets the first dispatch that waits also wait for what the next ones read, where they then need not wait themselves.
 pub(super) fn gather(dispatches: &mut [Dispatch]) {
     let mut state = State::new();
-    for i in 0..dispatches.len() {
-        let ahead = dispatches.len().min(i + AHEAD);
-        let used = uses(&dispatches[i]);
-        let mut early: HashSet<usize> = written(&state, &used).collect();
+    let all: Vec<Uses> = dispatches.iter().map(uses).collect();
+    for (i, used) in all.iter().enumerate() {
+        let mut early: HashSet<usize> = written(&state, used).collect();
         if !early.is_empty() {
-            let saved = wave(&state, &dispatches[i..ahead], &mut early);
+            let saved = wave(&state, &all[i..all.len().min(i + AHEAD)], &mut early);
             // What this dispatch writes may need a barrier of its own beside that one.
             let own = usize::from(used.iter().any(|(buffer, writes)| *writes && state.contains_key(buffer)));
             if saved > own {
@@ -52,31 +53,30 @@ pub(super) fn gather(dispatches: &mut [Dispatch]) {
                 dispatches[i].early.sort_unstable();
             }
         }
-        state.extend(used);
+        state.extend(used.iter().copied());
     }
 }
 
 /// The buffers that `used` reads and that were written before.
-fn written<'a>(state: &'a State, used: &'a State) -> impl Iterator<Item = usize> + 'a {
-    used.iter().filter(|(buffer, writes)| !**writes && state.get(buffer) == Some(&true)).map(|(buffer, _)| *buffer)
+fn written<'a>(state: &'a State, used: &'a [(usize, bool)]) -> impl Iterator<Item = usize> + 'a {
+    used.iter().filter(|(buffer, writes)| !writes && state.get(buffer) == Some(&true)).map(|(buffer, _)| *buffer)
 }
 
 /// Adds to `early` what dispatches after the first of `near` read, and counts those that then need not wait.
-fn wave(state: &State, near: &[Dispatch], early: &mut HashSet<usize>) -> usize {
+fn wave(state: &State, near: &[Uses], early: &mut HashSet<usize>) -> usize {
     let (mut touched, mut fresh, mut saved) = (HashSet::new(), HashSet::new(), 0);
-    for (k, d) in near.iter().enumerate() {
-        let used = uses(d);
+    for (k, used) in near.iter().enumerate() {
         if used.iter().any(|(buffer, writes)| !writes && fresh.contains(buffer)) {
             break;
         }
         let first_use = |buffer: &usize| !state.contains_key(buffer) && !touched.contains(buffer);
         let free = used.iter().all(|(buffer, writes)| !writes || first_use(buffer));
-        if k > 0 && free && written(state, &used).next().is_some() {
-            early.extend(written(state, &used));
+        if k > 0 && free && written(state, used).next().is_some() {
+            early.extend(written(state, used));
             saved += 1;
         }
-        touched.extend(used.keys().copied());
-        fresh.extend(used.iter().filter(|(_, writes)| **writes).map(|(buffer, _)| *buffer));
+        touched.extend(used.iter().map(|(buffer, _)| *buffer));
+        fresh.extend(used.iter().filter(|(_, writes)| *writes).map(|(buffer, _)| *buffer));
     }
     saved
 }
