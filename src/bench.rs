@@ -12,7 +12,6 @@ use crate::plan::{Options, Plan};
 use crate::run::timed::Timer;
 use crate::run::{Checks, Runner};
 use crate::shader::Shaders;
-use crate::store::{Store, Weights};
 
 pub mod ceiling;
 pub mod record;
@@ -126,7 +125,7 @@ pub fn case(name: &str, case: &Case, device: &Arc<Device>, ceilings: &Ceilings, 
         let Work { flops, bytes } = contender.work;
         Row {
             case: name.to_owned(),
-            variant: if contender.how.how.is_empty() { "plain" } else { contender.how.how }.to_owned(),
+            variant: contender.how.word().to_owned(),
             adapter: device.adapter().name.clone(),
             median_s,
             spread_s,
@@ -141,7 +140,7 @@ pub fn case(name: &str, case: &Case, device: &Arc<Device>, ceilings: &Ceilings, 
 }
 
 /// Seconds of every contender's runs, one of each in turn, `before` each of them.
-fn samples(
+pub(crate) fn samples(
     contenders: &[Contender],
     device: &Device,
     effort: Effort,
@@ -184,17 +183,7 @@ fn prepare(case: &Case, how: &'static Variant, device: &Arc<Device>) -> Result<C
     let graph = Arc::new(case.graph()?);
     let options = Options { variant: Some(how.how.to_owned()), ..Options::default() };
     let plan = Arc::new(Plan::with(&graph, device.adapter(), &options)?);
-    let store = Store::new(device, Arc::new(Weights::default()));
-    let runner = Runner::new(&store, &plan)?;
-    for (port, input) in case.inputs.iter().enumerate() {
-        let Some(input) = input else { continue };
-        let name = case.kernel.inputs[port].name;
-        if case.kernel.updates(port) {
-            store.set_state(name, &input.tensor)?;
-        } else {
-            runner.upload(name, &input.tensor)?;
-        }
-    }
+    let runner = case.runner(device, &plan, Checks::Earned)?;
     let work = graph.nodes.iter().map(|n| (n.call.kernel.work)(&n.call));
     let work = work.fold(Work::default(), |a, b| Work { flops: a.flops + b.flops, bytes: a.bytes + b.bytes });
     Ok(Contender { how, runner, work })

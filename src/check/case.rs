@@ -12,8 +12,9 @@ use crate::plan::{Options, Plan};
 use crate::reference::{call_bound, call_reference, dense, gather};
 use crate::run::{Checks, Runner};
 use crate::shader::Shaders;
+use crate::shape::Layout;
 use crate::store::{Store, Weights};
-use crate::tensor::HostTensor;
+use crate::tensor::{Dtype, HostTensor};
 
 /// Words that poison outputs: two NaNs that no kernel writes.
 pub const POISON: [u32; 2] = [0x7fc0_dead, 0xff80_beef];
@@ -44,6 +45,10 @@ pub struct CaseInput {
     pub tensor: HostTensor,
     /// How the kernel sees them.
     pub view: fn(Tensor<'_>) -> Tensor<'_>,
+    /// As a plan laid them out, in place of a view.
+    layout: Option<Layout>,
+    /// They are loaded once, and do not change.
+    weight: bool,
 }
 
 impl Case {
@@ -55,7 +60,15 @@ impl Case {
     /// With the next input.
     #[must_use]
     pub fn input(mut self, tensor: HostTensor) -> Case {
-        self.inputs.push(Some(CaseInput { tensor, view: |t| t }));
+        self.inputs.push(Some(CaseInput { tensor, view: |t| t, layout: None, weight: false }));
+        self
+    }
+
+    /// With the next input as a plan found it: its place in `tensor`, and whether that is a weight.
+    #[must_use]
+    pub(crate) fn laid_out(mut self, tensor: HostTensor, layout: Layout, weight: bool) -> Case {
+        let weight = weight && tensor.dtype() == Dtype::F32;
+        self.inputs.push(Some(CaseInput { tensor, view: |t| t, layout: Some(layout), weight }));
         self
     }
 
@@ -92,10 +105,15 @@ impl Case {
                 let (name, t) = (self.kernel.inputs[port].name, &input.tensor);
                 let source = if self.kernel.updates(port) {
                     graph.state(name, t.dtype(), t.shape())
+                } else if input.weight {
+                    graph.weight(name, t.shape())
                 } else {
                     graph.input(name, t.dtype(), t.shape())
                 };
-                Some((input.view)(source))
+                Some(match &input.layout {
+                    Some(layout) => source.laid_out(layout.clone()),
+                    None => (input.view)(source),
+                })
             })
             .collect();
         let outputs = graph.dispatch(self.kernel, &inputs, &self.params);
@@ -135,6 +153,23 @@ impl Case {
         Ok(self.kernel.variants.iter().filter(|v| v.fits(call, adapter)).collect())
     }
 
+    /// A runner of `plan`, the case's own, with the inputs in place.
+    pub(crate) fn runner(&self, device: &Arc<Device>, plan: &Arc<Plan>, checks: Checks) -> Result<Runner> {
+        let name = |port: usize| self.kernel.inputs[port].name;
+        let given = || self.inputs.iter().enumerate().filter_map(|(port, input)| Some((port, input.as_ref()?)));
+        let weights = given().filter(|g| g.1.weight).map(|(port, i)| (name(port).to_owned(), i.tensor.clone()));
+        let store = Store::new(device, Arc::new(Weights::new(weights)));
+        let runner = Runner::with(&store, plan, checks)?;
+        for (port, input) in given().filter(|g| !g.1.weight) {
+            if self.kernel.updates(port) {
+                store.set_state(name(port), &input.tensor)?;
+            } else {
+                runner.upload(name(port), &input.tensor)?;
+            }
+        }
+        Ok(runner)
+    }
+
     /// Computes the case on `device` with the variant `how`, outputs poisoned and guarded.
     pub fn run(
         &self,
@@ -158,17 +193,7 @@ impl Case {
         if chosen != Some(how) {
             return Err(Error::limit(self.kernel.name, format!("the variant '{how}' cannot compute this call")));
         }
-        let store = Store::new(device, Arc::new(Weights::default()));
-        let runner = Runner::with(&store, &plan, checks)?;
-        for (port, input) in self.inputs.iter().enumerate() {
-            let Some(input) = input else { continue };
-            let name = self.kernel.inputs[port].name;
-            if self.kernel.updates(port) {
-                store.set_state(name, &input.tensor)?;
-            } else {
-                runner.upload(name, &input.tensor)?;
-            }
-        }
+        let runner = self.runner(device, &plan, checks)?;
         runner.run_guarded(poison)?;
         self.kernel.outputs.iter().map(|name| runner.read(name)).collect()
     }
