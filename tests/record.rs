@@ -56,3 +56,18 @@ fn a_record_is_told_in_short() {
     assert_eq!(made, format!("before {}\n\nnew\n{} after", MARKS[0], MARKS[1]));
     assert_eq!(with_section("no marks", "new"), None);
 }
+
+#[test]
+fn the_newest_date_counts_and_other_kinds_of_records_do_not() {
+    let root = tempfile::tempdir().unwrap();
+    for (adapter, names) in [
+        ("a", &["2026-01-02.txt", "2026-11-24.txt", "2026-12-01-peers.txt", "2026-12-01-peers.csv", "notes.txt"][..]),
+        ("b", &[]),
+    ] {
+        std::fs::create_dir(root.path().join(adapter)).unwrap();
+        names.iter().for_each(|name| std::fs::write(root.path().join(adapter).join(name), name).unwrap());
+    }
+    let found = newest(root.path()).unwrap();
+    let found: Vec<_> = found.iter().map(|r| (r.adapter.as_str(), r.date.as_str(), r.text.as_str())).collect();
+    assert_eq!(found, [("a", "2026-11-24", "2026-11-24.txt")]);
+}

@@ -46,8 +46,7 @@ impl Record {
 pub fn newest(root: &Path) -> Result<Vec<Record>> {
     let mut records = vec![];
     for folder in listed(root)? {
-        let dates = listed(&folder)?.into_iter().filter(|path| path.extension().is_some_and(|e| e == "txt"));
-        let Some(path) = dates.max() else { continue };
+        let Some(path) = listed(&folder)?.into_iter().filter(|path| is_record(path)).max() else { continue };
         let csv = path.with_extension("csv");
         let rows = if csv.exists() { rows(&csv)? } else { vec![] };
         let name = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -55,6 +54,13 @@ pub fn newest(root: &Path) -> Result<Vec<Record>> {
         records.push(Record { adapter: name(&folder), date: name(&path), text, rows });
     }
     Ok(records)
+}
+
+/// True for `YYYY-MM-DD.txt`; records of other kinds have more in their names.
+fn is_record(path: &Path) -> bool {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    let date = name.strip_suffix(".txt").unwrap_or_default();
+    date.len() == 10 && date.bytes().all(|b| b.is_ascii_digit() || b == b'-')
 }
 
 fn listed(folder: &Path) -> Result<Vec<PathBuf>> {
