@@ -76,7 +76,7 @@ const DIRECT: Variant = Variant {
     shader: "conv/direct",
     steps: &[
         Step { entry: "conv2d_direct_pack", grid: |c| Grid::Threads(packed(&sizes(c)) as u64), loops: |_| 0 },
-        Step { entry: "conv2d_direct", grid: |c| strips(c, quads(&sizes(c)) * 4), loops: |c| loops(c) + 96 },
+        Step { entry: "conv2d_direct", grid: |c| strips(c, quads(&sizes(c)) * 4, 4), loops: |c| loops(c) + 96 },
     ],
     pack: &["conv2d_direct_pack"],
     scratch: &[PACKED],
@@ -97,10 +97,10 @@ const VEC4: Variant = Variant {
         Step { entry: "conv2d_vec4_pack", grid: |c| Grid::Threads(packed(&sizes(c)) as u64), loops: |_| 0 },
         Step {
             entry: "conv2d_vec4",
-            grid: |c| strips(c, quads(&sizes(c)) * 4),
+            grid: |c| strips(c, quads(&sizes(c)) * 4, vectors(&sizes(c)) * 4),
             loops: |c| {
                 let s = sizes(c);
-                (s.c / s.groups * (s.kernel[0] + 1)) as u64 + 96
+                (s.c / s.groups * (s.kernel[0] + 1)) as u64 + 160
             },
         },
     ],
@@ -108,7 +108,8 @@ const VEC4: Variant = Variant {
     scratch: &[PACKED],
     scalars: |c| {
         let s = sizes(c);
-        Scalars::new().set("QUADS", quads(&s)).set("KW", s.kernel[1]).set("PAD", s.before[1])
+        let all = Scalars::new().set("QUADS", quads(&s)).set("VECTORS", vectors(&s));
+        all.set("KW", s.kernel[1]).set("PAD", s.before[1])
     },
 };
 
@@ -137,7 +138,7 @@ const DEPTHWISE: Variant = Variant {
     how: "depthwise",
     shader: "conv/depthwise",
     applies: |c, _| sizes(c).o / sizes(c).groups <= 2,
-    steps: &[Step { entry: "conv2d_depthwise", grid: |c| strips(c, 1), loops }],
+    steps: &[Step { entry: "conv2d_depthwise", grid: |c| strips(c, 1, 4), loops }],
     ..Variant::BASE
 };
 
@@ -187,10 +188,16 @@ fn packed(s: &Sizes) -> usize {
     s.groups * (s.o / s.groups).div_ceil(4 * quads(s)) * taps * quads(s)
 }
 
-/// Workgroups of blocks of `channels` of every group, times blocks of strips of four pixels.
-fn strips(c: &Call, channels: usize) -> Grid {
+/// Times four pixels of a row a lane of `vec4` makes: one where two would often be half empty.
+fn vectors(s: &Sizes) -> usize {
+    let fours = s.output[1].div_ceil(4);
+    if fours.is_multiple_of(2) || fours > 4 { 2 } else { 1 }
+}
+
+/// Workgroups of blocks of `channels` of every group, times blocks of strips of `pixels`.
+fn strips(c: &Call, channels: usize, pixels: usize) -> Grid {
     let s = sizes(c);
-    let blocks = (s.output[0] * s.output[1].div_ceil(4)).div_ceil(LANES);
+    let blocks = (s.output[0] * s.output[1].div_ceil(pixels)).div_ceil(LANES);
     Grid::Groups((s.batch * s.groups * (s.o / s.groups).div_ceil(channels) * blocks) as u64)
 }
 
