@@ -10,6 +10,7 @@
 //           lie along the state
 // Numerics  f32; plain sums in the order of the state; a lane of matvec every 64th, then a tree over the lanes
 // Cost      8·B·H·R flops; w is read once for four rows (plain: once a row); 4 KiB of workgroup memory
+// Tried     not measured on a GPU; it saves a dispatch a step
 
 // @import lib/grid
 // @import lib/recurrent_step_scalar

@@ -11,6 +11,7 @@
 //           share
 // Numerics  f32 sums of sums of four
 // Cost      8·B·H·R flops; w is read once for ROWS rows
+// Tried     against matmul_vec4 and lstm_cell on llvmpipe, one row of 512 units: no difference beyond the noise
 
 // @import lib/grid
 // @import lib/recurrent_step_vec4
