@@ -46,8 +46,7 @@ impl Record {
 pub fn newest(root: &Path) -> Result<Vec<Record>> {
     let mut records = vec![];
     for folder in listed(root)? {
-        let dates = listed(&folder)?.into_iter().filter(|path| path.extension().is_some_and(|e| e == "txt"));
-        let Some(path) = dates.max() else { continue };
+        let Some(path) = listed(&folder)?.into_iter().filter(|path| dated(path)).max() else { continue };
         let csv = path.with_extension("csv");
         let rows = if csv.exists() { rows(&csv)? } else { vec![] };
         let name = |path: &Path| path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
@@ -55,6 +54,12 @@ pub fn newest(root: &Path) -> Result<Vec<Record>> {
         records.push(Record { adapter: name(&folder), date: name(&path), text, rows });
     }
     Ok(records)
+}
+
+/// True for `YYYY-MM-DD.txt`: records of another kind have more in their names.
+fn dated(path: &Path) -> bool {
+    let stem = path.file_stem().unwrap_or_default().to_string_lossy();
+    path.extension().is_some_and(|e| e == "txt") && stem.chars().all(|c| c.is_ascii_digit() || c == '-')
 }
 
 fn listed(folder: &Path) -> Result<Vec<PathBuf>> {
