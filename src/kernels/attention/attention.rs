@@ -1,4 +1,5 @@
-//! Fused softmax attention. Shaders: shaders/attention/attention.wgsl, attention_direct.wgsl
+//! Fused softmax attention. Shaders: shaders/attention/attention.wgsl, attention_direct.wgsl,
+//! attention_vec4.wgsl
 
 use std::f64::consts::LOG2_E;
 
@@ -17,9 +18,11 @@ const KEY_MASK: usize = 4;
 
 /// Queries of a workgroup of the plain variant.
 const TILE: usize = 32;
-/// Lanes of a workgroup of the direct variant.
-const LANES: usize = 8;
-/// Fours of dims, times the queries of a lane, that the direct variant has room for.
+/// Queries of a workgroup of the direct variant.
+const DIRECT: usize = 8;
+/// Queries up to which the direct variant is taken on a CPU.
+const FEW: usize = 16;
+/// Fours of dims, times the queries of a lane, that the vec4 variant has room for.
 const ROOM: usize = 128;
 /// Columns of the output that a workgroup of the plain variant makes, and the most the direct one does.
 const COLUMNS: usize = 256;
@@ -45,17 +48,36 @@ pub static ATTENTION: Kernel = Kernel {
             applies: |c, _| c.shape(0)[3] <= COLUMNS && c.shape(2)[3] <= COLUMNS,
             steps: &[Step {
                 entry: "attention_direct",
-                grid: |c| Grid::Groups(tiles(c, LANES * queries(c))),
+                grid: |c| Grid::Groups(tiles(c, DIRECT)),
                 loops: |c| {
                     let [d, s, dv] = [c.shape(0)[3], c.shape(1)[2], c.shape(2)[3]];
-                    (queries(c) * (1 + d + dv) + s.div_ceil(8) * (1 + d.div_ceil(4) + dv.div_ceil(4))) as u64
+                    (d + dv + s.div_ceil(8) * (1 + d.div_ceil(4) + dv.div_ceil(4))) as u64
                 },
             }],
             scalars: |c| {
                 Scalars::new()
-                    .set("tiles", c.shape(0)[2].div_ceil(LANES * queries(c)))
-                    .set("QUERIES", queries(c))
+                    .set("tiles", c.shape(0)[2].div_ceil(DIRECT))
                     .set("TAIL", (c.shape(0)[3] | c.shape(2)[3]) % 4 != 0)
+            },
+            ..Variant::BASE
+        },
+        Variant {
+            how: "vec4",
+            shader: "attention/attention_vec4",
+            applies: |c, _| {
+                let [d, dv] = [c.shape(0)[3], c.shape(2)[3]];
+                c.shape(0)[2] > FEW && (d | dv).is_multiple_of(4) && d.max(dv) <= COLUMNS
+            },
+            steps: &[Step {
+                entry: "attention_vec4",
+                grid: |c| Grid::Groups(tiles(c, DIRECT * queries(c))),
+                loops: |c| {
+                    let [d, s, dv] = [c.shape(0)[3], c.shape(1)[2], c.shape(2)[3]];
+                    (queries(c) * (2 + d + dv) + s.div_ceil(8) * (1 + d.div_ceil(4) + dv.div_ceil(4))) as u64
+                },
+            }],
+            scalars: |c| {
+                Scalars::new().set("tiles", c.shape(0)[2].div_ceil(DIRECT * queries(c))).set("QUERIES", queries(c))
             },
             ..Variant::BASE
         },
@@ -74,8 +96,13 @@ pub static ATTENTION: Kernel = Kernel {
             ..Variant::BASE
         },
     ],
-    // llvmpipe, 2 cores: 1x8x256x64 in 23 ms against 74 ms, 1x12x128x64 in 8.8 ms against 28 ms.
-    choose: |_, adapter| usize::from(adapter.kind != AdapterKind::Cpu),
+    // A tile of 32 queries is mostly idle with fewer. llvmpipe, 2 cores: vec4 takes 23 ms for 1x8x256x64 where the plain
+    // variant takes 74 ms, and 8.8 ms for 1x12x128x64 where that takes 28 ms.
+    choose: |c, adapter| match adapter.kind {
+        AdapterKind::Cpu if c.shape(0)[2] <= FEW => 0,
+        AdapterKind::Cpu => 1,
+        _ => 2,
+    },
     work: |c| {
         let (q, v) = (c.spec(0).len() as u64, c.spec(2).shape);
         let pairs = q / c.shape(0)[3] as u64 * v[2] as u64 / if c.flag("causal") { 2 } else { 1 };
@@ -93,12 +120,9 @@ pub static ATTENTION: Kernel = Kernel {
     ..Kernel::BASE
 };
 
-/// Queries of a lane of the direct variant: one where there are few, else as many as it has room for, of 2, 4 and 8.
+/// Queries of a lane of the vec4 variant: 2, 4 or 8, as many as it has room for.
 fn queries(c: &Call) -> usize {
-    if c.shape(0)[2] <= 2 * LANES {
-        return 1;
-    }
-    let fours = c.shape(0)[3].max(c.shape(2)[3]).div_ceil(4);
+    let fours = c.shape(0)[3].max(c.shape(2)[3]).div_ceil(4).max(1);
     1 << (ROOM / fours).clamp(1, 8).ilog2()
 }
 
