@@ -14,6 +14,7 @@ use handmill::tensor::HostTensor;
 pub fn rows() -> Vec<Row> {
     let mut all = goldens();
     all.extend(shapes());
+    all.extend(depthwise());
     all.extend(three_by_three());
     all.extend(epilogues());
     all.extend(transposed());
@@ -90,6 +91,24 @@ fn shapes() -> Vec<Row> {
             .param("dilation", [2, 1])
             .param("stride", [3, 1]),
         plain("f32/2x12x5x8/groups3", &[2, 12, 5, 8], &[6, 4, 3, 3]).param("padding", same(1)).param("groups", 3usize),
+        plain("f32/1x2x40x4/groups_of_20", &[1, 2, 40, 4], &[40, 1, 2, 1]).param("groups", 2usize),
+        plain("f32/3x5x9x15/pixels_over_images", &[3, 5, 9, 15], &[70, 5, 2, 2]),
+        plain("f32/1x2x1x16/sequence", &[1, 2, 1, 16], &[3, 2, 1, 3]).param("padding", [0, 0, 2, 0]),
+        plain("f32/1x1x64x65/63_65", &[1, 1, 64, 65], &[1, 1, 2, 1]),
+        plain("f32/1x1x257x256/over_65535_groups", &[1, 1, 257, 256], &[65, 1, 1, 1]).param("stride", [1, 1]),
+        Row::new(&CONV2D, "f16/1x6x7x8/3x3").f32(&[1, 6, 7, 8]).f16(&[5, 6, 3, 3]).param("padding", same(1)),
+        Row::new(&CONV2D, "f16/1x3x7x9/odd").f32(&[1, 3, 7, 9]).f16(&[5, 3, 3, 3]).param("padding", same(1)),
+        plain("f32/1x4x6x8/large", &[1, 4, 6, 8], &[4, 4, 3, 3]).param("scale", 1e30).param("padding", same(1)),
+        Row::new(&CONV2D, "f32/1x2x4x4/all_equal").list(&[1, 2, 4, 4], &[0.1; 32]).list(&[2, 2, 3, 3], &[0.3; 36]),
+        Row::new(&CONV2D, "f32/1x2x4x4/denormal").list(&[1, 2, 4, 4], &[1e-39; 32]).f32(&[2, 2, 3, 3]),
+        Row::new(&CONV2D, "f32/1x2x4x4/signed_zero").list(&[1, 2, 4, 4], &[-0.0; 32]).f32(&[2, 2, 3, 3]),
+    ]
+}
+
+/// Groups of one or two output channels.
+fn depthwise() -> Vec<Row> {
+    let same = |n: usize| [n; 4];
+    vec![
         plain("f32/1x6x5x7/depthwise", &[1, 6, 5, 7], &[6, 1, 3, 3]).param("padding", same(1)).param("groups", 6usize),
         plain("f32/2x3x8x8/depthwise_x2", &[2, 3, 8, 8], &[6, 1, 3, 3])
             .param("padding", same(1))
@@ -113,17 +132,6 @@ fn shapes() -> Vec<Row> {
             .f32(&[1, 3, 5, 8])
             .param("activation", "hardswish")
             .param("activation_out", "relu"),
-        plain("f32/1x2x40x4/groups_of_20", &[1, 2, 40, 4], &[40, 1, 2, 1]).param("groups", 2usize),
-        plain("f32/3x5x9x15/pixels_over_images", &[3, 5, 9, 15], &[70, 5, 2, 2]),
-        plain("f32/1x2x1x16/sequence", &[1, 2, 1, 16], &[3, 2, 1, 3]).param("padding", [0, 0, 2, 0]),
-        plain("f32/1x1x64x65/63_65", &[1, 1, 64, 65], &[1, 1, 2, 1]),
-        plain("f32/1x1x257x256/over_65535_groups", &[1, 1, 257, 256], &[65, 1, 1, 1]).param("stride", [1, 1]),
-        Row::new(&CONV2D, "f16/1x6x7x8/3x3").f32(&[1, 6, 7, 8]).f16(&[5, 6, 3, 3]).param("padding", same(1)),
-        Row::new(&CONV2D, "f16/1x3x7x9/odd").f32(&[1, 3, 7, 9]).f16(&[5, 3, 3, 3]).param("padding", same(1)),
-        plain("f32/1x4x6x8/large", &[1, 4, 6, 8], &[4, 4, 3, 3]).param("scale", 1e30).param("padding", same(1)),
-        Row::new(&CONV2D, "f32/1x2x4x4/all_equal").list(&[1, 2, 4, 4], &[0.1; 32]).list(&[2, 2, 3, 3], &[0.3; 36]),
-        Row::new(&CONV2D, "f32/1x2x4x4/denormal").list(&[1, 2, 4, 4], &[1e-39; 32]).f32(&[2, 2, 3, 3]),
-        Row::new(&CONV2D, "f32/1x2x4x4/signed_zero").list(&[1, 2, 4, 4], &[-0.0; 32]).f32(&[2, 2, 3, 3]),
     ]
 }
 
