@@ -292,11 +292,36 @@ pub struct Fusion {
     pub of_activation: Option<&'static Kernel>,
     /// The kernel that computes an activation of this one, named by the parameter `activation`.
     pub then_activation: Option<&'static Kernel>,
+    /// The kernel that computes this one and the matrix product before one of its inputs.
+    pub of_product: Option<Product>,
+    /// Port of what a sum before this kernel adds to its first input: a value per channel of a sample, `(B, C)`.
+    pub shift: Option<usize>,
 }
 
 impl Fusion {
     /// Neither fuses nor is fused.
-    pub const NONE: Fusion = Fusion { role: Role::None, epilogue: None, of_activation: None, then_activation: None };
+    pub const NONE: Fusion = Fusion {
+        role: Role::None,
+        epilogue: None,
+        of_activation: None,
+        then_activation: None,
+        of_product: None,
+        shift: None,
+    };
+}
+
+/// A matrix product that a kernel's input is, and the kernel of both.
+#[derive(Debug, Clone, Copy)]
+pub struct Product {
+    /// The input.
+    pub port: usize,
+    /// The kernel of the product, whose first two inputs are the operands; the second is a transposed weight.
+    pub of: &'static Kernel,
+    /// The kernel of both: its inputs are the other inputs of this kernel, then the left operand, the weight as it lies in
+    /// memory, and the bias.
+    pub with: &'static Kernel,
+    /// Rows of the product up to which the kernel of both is worth it.
+    pub rows: usize,
 }
 
 /// What a kernel is to a producer with an [`Epilogue`].

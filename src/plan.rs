@@ -270,6 +270,8 @@ impl Plan {
         let mut draft = live::draft(graph, options.fixed_weights);
         if options.fuse {
             fuse::epilogues(&mut draft);
+            fuse::shifts(&mut draft);
+            fuse::products(&mut draft);
         }
         if options.f16_weights {
             live::narrow_weights(&mut draft);

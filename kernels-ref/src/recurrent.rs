@@ -22,6 +22,27 @@ pub fn lstm_cell(a: &[f64], u: &[f64], c: &[f64], hidden: usize) -> [Vec<f64>; 3
     [h, c_next, gates]
 }
 
+/// What the state gives the gates: `h Wᵀ + b`, a row of `h` of `state` elements for each row of gates.
+pub fn recurrent_product(h: &[f64], w: &[f64], b: Option<&[f64]>, state: usize) -> Vec<f64> {
+    let units = w.len() / state;
+    let one = |i: usize| {
+        let (h, w) = (&h[i / units * state..][..state], &w[i % units * state..][..state]);
+        h.iter().zip(w).map(|(h, w)| h * w).sum::<f64>() + b.map_or(0.0, |b| b[i % units])
+    };
+    (0..h.len() / state * units).map(one).collect()
+}
+
+/// [`lstm_cell`] with its recurrent product: of `h (B, R)` with `w (4·H, R)` and `b (4·H)`.
+pub fn lstm_step(a: &[f64], c: &[f64], h: &[f64], w: &[f64], b: Option<&[f64]>, hidden: usize) -> [Vec<f64>; 3] {
+    lstm_cell(a, &recurrent_product(h, w, b, w.len() / (4 * hidden)), c, hidden)
+}
+
+/// [`gru_cell`] with its recurrent product: of `h (B, R)` with `w (3·H, R)` and `b (3·H)`; `before` is the state that the
+/// gates mix.
+pub fn gru_step(a: &[f64], before: &[f64], h: &[f64], w: &[f64], b: Option<&[f64]>, hidden: usize) -> [Vec<f64>; 2] {
+    gru_cell(a, &recurrent_product(h, w, b, w.len() / (3 * hidden)), before, hidden)
+}
+
 /// What a step of a long short-term memory passes back: to `a` and `u` alike, and to `c`.
 pub fn lstm_cell_backward(
     gates: &[f64],

@@ -1,22 +1,22 @@
-// attention_direct — attention with one invocation a query; formula, shapes and numerics in attention.wgsl.
+// attention_direct — attention without workgroup memory; formula, shapes and numerics in attention.wgsl.
 //
-// The query and its output are the invocation's own; the lanes of a workgroup read the same keys and values,
-// which a CPU loads once for all of them. No workgroup memory, no barrier.
+// Queries and their outputs are an invocation's own; the lanes of a workgroup read the same keys and values, and each
+// serves QUERIES queries of the lane.
 //
-// Grid      one workgroup per batch, head and 8 queries; an invocation per query
-// Cost      2·T·S·(D + DV) flops a head; every key and value is read by every query; D and DV at most 256
-// Tried     loops over dims unrolled: 72 s to compile at D = 256, lavapipe 22.3.6, 2026-11
+// Grid      one workgroup per batch, head and 8 · QUERIES queries; an invocation per QUERIES queries, 8 apart
+// Cost      2·T·S·(D + DV) flops a head; keys and values are read once per 8 · QUERIES queries; D and DV at most 256
+// Tried     loops over dims unrolled: 72 s to compile at D = 256, lavapipe 22.3.6, 2026-11. One query a lane, and queries
+//           and outputs in workgroup memory: slower than attention.wgsl. attention/f32/1x8x256x64, llvmpipe, two busy
+//           cores: 16 keys at once as fast as 8; 4 queries a lane 0.7 times; the last loop unrolled takes twice as
+//           long to compile, 2026-11
 
 // @import lib/grid
 // @import lib/attention
 
 const WG = 8u;
-const MOST = 64u;   // fours of dims
 
-var<workgroup> query: array<vec4<f32>, 512>;   // (MOST, WG): every lane has its own
-var<workgroup> o: array<vec4<f32>, 512>;       // (MOST, WG)
-
-override TAIL: bool;   // D or DV is no multiple of 4
+override TAIL: bool;     // D or DV is no multiple of 4
+override QUERIES: u32;   // 1, 2, 4 or 8; times the fours of dims at most 128
 
 fn query4(base: u32, d: u32) -> vec4<f32> {
     let at = base + vec4(d, d + 1u, d + 2u, d + 3u) * params.q_d;
@@ -54,59 +54,95 @@ fn attention_direct(
     @builtin(local_invocation_index) lane: u32,
 ) {
     let place = flat_group(group, groups);
-    let t0 = place % params.tiles * WG;
+    let t0 = place % params.tiles * WG * QUERIES;
     let h = place / params.tiles % params.heads;
     let b = place / params.tiles / params.heads;
-    let t = t0 + lane;
-    if (b >= params.batch || t >= params.rows) { return; }
-    let q_base = params.q_offset + b * params.q_b + h * params.q_h + t * params.q_t;
+    if (b >= params.batch) { return; }
+    let q_base = params.q_offset + b * params.q_b + h * params.q_h;
     let k_base = params.k_offset + b * params.k_b + h / params.group * params.k_h;
     let v_base = params.v_offset + b * params.v_b + h / params.group * params.v_h;
 
-    for (var d = 0u; d < params.dims; d += 4u) { query[d * 2u + lane] = params.scale * query4(q_base, d); }
-    for (var d = 0u; d < params.columns; d += 4u) { o[d * 2u + lane] = vec4(0.0); }
-    var m = MASKED;
-    var l = 0.0;
+    // Queries past the end repeat the last one and are not written.
+    var query: array<vec4<f32>, 128>;   // (D/4, QUERIES)
+    var o: array<vec4<f32>, 128>;       // (DV/4, QUERIES)
+    for (var i = 0u; i < QUERIES; i++) {
+        let t = min(t0 + i * WG + lane, params.rows - 1u);
+        for (var d = 0u; d < params.dims; d += 4u) {
+            query[d / 4u * QUERIES + i] = params.scale * query4(q_base + t * params.q_t, d);
+        }
+    }
+    var m: array<f32, 8>;
+    var l: array<f32, 8>;
+    var shrink: array<f32, 8>;
+    // @unroll
+    for (var i = 0u; i < 8u; i++) { m[i] = MASKED; }
     let last = params.keys - 1u;
-    let end = visible(min(t0 + WG, params.rows) - 1u);   // of the workgroup, so that addresses stay uniform
+    let end = visible(min(t0 + WG * QUERIES, params.rows) - 1u);   // of the workgroup, so that addresses stay uniform
     for (var j = 0u; j < end; j += 8u) {
         let ja = min(j + vec4(0u, 1u, 2u, 3u), vec4(last));
         let jb = min(j + vec4(4u, 5u, 6u, 7u), vec4(last));
         let ka = k_base + ja * params.k_s;
         let kb = k_base + jb * params.k_s;
-        var sa = vec4(0.0);
-        var sb = vec4(0.0);
+        var s: array<vec4<f32>, 16>;   // (QUERIES, 8 keys)
+        // @unroll
+        for (var i = 0u; i < 16u; i++) { s[i] = vec4(0.0); }
         for (var d = 0u; d < params.dims; d += 4u) {
-            let a = query[d * 2u + lane];
-            sa += vec4(dot(a, key4(ka.x, d)), dot(a, key4(ka.y, d)), dot(a, key4(ka.z, d)), dot(a, key4(ka.w, d)));
-            sb += vec4(dot(a, key4(kb.x, d)), dot(a, key4(kb.y, d)), dot(a, key4(kb.z, d)), dot(a, key4(kb.w, d)));
+            let k0 = key4(ka.x, d); let k1 = key4(ka.y, d); let k2 = key4(ka.z, d); let k3 = key4(ka.w, d);
+            let k4 = key4(kb.x, d); let k5 = key4(kb.y, d); let k6 = key4(kb.z, d); let k7 = key4(kb.w, d);
+            // @unroll
+            for (var i = 0u; i < 8u; i++) {
+                if (i < QUERIES) {
+                    let a = query[d / 4u * QUERIES + i];
+                    s[2u * i] += vec4(dot(a, k0), dot(a, k1), dot(a, k2), dot(a, k3));
+                    s[2u * i + 1u] += vec4(dot(a, k4), dot(a, k5), dot(a, k6), dot(a, k7));
+                }
+            }
         }
-        sa = score(sa, b, h, t, j);
-        sb = score(sb, b, h, t, j + 4u);
-        let before = m;
-        m = max(m, max(largest(sa), largest(sb)));
-        let shrink = exp2(before - m);
-        let pa = weight(sa, m);
-        let pb = weight(sb, m);
-        l = l * shrink + dot(pa, vec4(1.0)) + dot(pb, vec4(1.0));
+        // @unroll
+        for (var i = 0u; i < 8u; i++) {
+            if (i < QUERIES) {
+                let t = t0 + i * WG + lane;
+                let sa = score(s[2u * i], b, h, t, j);
+                let sb = score(s[2u * i + 1u], b, h, t, j + 4u);
+                let most = max(m[i], max(largest(sa), largest(sb)));
+                shrink[i] = exp2(m[i] - most);
+                m[i] = most;
+                s[2u * i] = weight(sa, most);
+                s[2u * i + 1u] = weight(sb, most);
+                l[i] = l[i] * shrink[i] + dot(s[2u * i], vec4(1.0)) + dot(s[2u * i + 1u], vec4(1.0));
+            }
+        }
         let va = v_base + ja * params.v_s;
         let vb = v_base + jb * params.v_s;
         for (var d = 0u; d < params.columns; d += 4u) {
-            let at = d * 2u + lane;
-            o[at] = o[at] * shrink
-                + pa.x * value4(va.x, d) + pa.y * value4(va.y, d) + pa.z * value4(va.z, d) + pa.w * value4(va.w, d)
-                + pb.x * value4(vb.x, d) + pb.y * value4(vb.y, d) + pb.z * value4(vb.z, d) + pb.w * value4(vb.w, d);
+            let v0 = value4(va.x, d); let v1 = value4(va.y, d); let v2 = value4(va.z, d); let v3 = value4(va.w, d);
+            let v4 = value4(vb.x, d); let v5 = value4(vb.y, d); let v6 = value4(vb.z, d); let v7 = value4(vb.w, d);
+            // @unroll
+            for (var i = 0u; i < 8u; i++) {
+                if (i < QUERIES) {
+                    let at = d / 4u * QUERIES + i;
+                    let p = s[2u * i];
+                    let r = s[2u * i + 1u];
+                    o[at] = o[at] * shrink[i] + p.x * v0 + p.y * v1 + p.z * v2 + p.w * v3
+                        + r.x * v4 + r.y * v5 + r.z * v6 + r.w * v7;
+                }
+            }
         }
     }
 
-    lse[(b * params.heads + h) * params.rows + t] = log_sum(m, l);
-    let share = select(0.0, 1.0 / l, l > 0.0);
-    let row = ((b * params.rows + t) * params.heads + h) * params.columns;
-    for (var d = 0u; d < params.columns; d += 4u) {
-        let r = share * o[d * 2u + lane];
-        y[row + d] = r.x;
-        if (d + 1u < params.columns) { y[row + d + 1u] = r.y; }
-        if (d + 2u < params.columns) { y[row + d + 2u] = r.z; }
-        if (d + 3u < params.columns) { y[row + d + 3u] = r.w; }
+    for (var i = 0u; i < QUERIES; i++) {
+        let t = t0 + i * WG + lane;
+        if (t < params.rows) {
+            lse[(b * params.heads + h) * params.rows + t] = log_sum(m[i], l[i]);
+            let share = select(0.0, 1.0 / l[i], l[i] > 0.0);
+            let row = ((b * params.rows + t) * params.heads + h) * params.columns;
+            for (var d = 0u; d < params.columns; d += 4u) {
+                let r = share * o[d / 4u * QUERIES + i];
+                y[row + d] = r.x;
+                if (d + 1u < params.columns) { y[row + d + 1u] = r.y; }
+                if (d + 2u < params.columns) { y[row + d + 2u] = r.z; }
+                if (d + 3u < params.columns) { y[row + d + 3u] = r.w; }
+            }
+        }
     }
 }

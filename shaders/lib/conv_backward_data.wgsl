@@ -1,6 +1,7 @@
-// What the variants of conv2d_backward_data share: sizes and phases. Rows r of d_x whose r mod stride is the same
-// are a phase: the same taps reach all of them, and rows one stride apart see neighbours of d_y. The importing file
-// declares w.
+// What the variants of conv2d_backward_data and conv_transpose2d share: sizes and phases. Rows r of the image whose
+// r mod stride is the same are a phase: the same taps reach all of them, and rows one stride apart see neighbours of
+// the source. Names are the gradient's: the source, d_y, is o × oh × ow, and the image, d_x, is c × h × w_in. The
+// importing file declares w.
 
 struct Params {
     batch: u32, c: u32, h: u32, w_in: u32,

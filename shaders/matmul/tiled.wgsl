@@ -6,7 +6,8 @@
 // Shapes    a (…,M,K)  w (…,K,N)  b (N)  residual (…,M,N)  →  y (…,M,N); a and w of any strides
 // Grid      one workgroup per 64 × 64 tile of a product
 // Numerics  f32 sums in the order of k
-// Cost      reads M·N·K/32 floats, writes M·N; 2·M·N·K flops; 8.5 KiB of workgroup memory
+// Cost      reads M·N·K/32 floats, writes M·N; 2·M·N·K flops; 8.5 KiB of workgroup memory. The next tile is
+//           read into registers while this one is multiplied
 
 // @import lib/grid
 // @import lib/matmul
@@ -43,18 +44,20 @@ fn matmul_tiled(
     // Rows 4·lane_m + 0…3 and 32 more, columns 4·lane_n + 0…3 and 32 more: neighbours read neighbouring vec4.
     var low: array<vec4<f32>, 8>;    // first four columns
     var high: array<vec4<f32>, 8>;   // the other four
-    for (var k0 = 0u; k0 < params.k; k0 += BK) {
+    for (var k0 = 0u; k0 < params.k + BK; k0 += BK) {
+        // What the next round multiplies, 0 outside: its reads wait while this one is multiplied.
+        var next_a: array<vec4<f32>, 4>;
+        var next_w: array<vec4<f32>, 4>;
         // @unroll
         for (var i = 0u; i < 4u; i++) {
             let a_k = select(along, across + 4u * i, A_K_OUTERMOST);
             let a_m = select(across + 4u * i, along, A_K_OUTERMOST);
-            a_tile[a_k * ROW + a_m] = a_four(from_a, row0 + 4u * a_m, k0 + a_k);
+            next_a[i] = a_four(from_a, row0 + 4u * a_m, k0 + a_k);
             let w_k = select(along, across + 4u * i, W_K_OUTERMOST);
             let w_n = select(across + 4u * i, along, W_K_OUTERMOST);
-            w_tile[w_k * ROW + w_n] = w_four(from_w, column0 + 4u * w_n, k0 + w_k);
+            next_w[i] = w_four(from_w, column0 + 4u * w_n, k0 + w_k);
         }
-        workgroupBarrier();
-        for (var k = 0u; k < BK; k++) {
+        for (var k = 0u; k < BK && k0 > 0u; k++) {
             let m0 = a_tile[k * ROW + lane_m];
             let m1 = a_tile[k * ROW + lane_m + 8u];
             let n0 = w_tile[k * ROW + lane_n];
@@ -66,6 +69,16 @@ fn matmul_tiled(
                 low[r + 4u] += m1[r] * n0;
                 high[r + 4u] += m1[r] * n1;
             }
+        }
+        workgroupBarrier();
+        // @unroll
+        for (var i = 0u; i < 4u; i++) {
+            let a_k = select(along, across + 4u * i, A_K_OUTERMOST);
+            let a_m = select(across + 4u * i, along, A_K_OUTERMOST);
+            a_tile[a_k * ROW + a_m] = next_a[i];
+            let w_k = select(along, across + 4u * i, W_K_OUTERMOST);
+            let w_n = select(across + 4u * i, along, W_K_OUTERMOST);
+            w_tile[w_k * ROW + w_n] = next_w[i];
         }
         workgroupBarrier();
     }

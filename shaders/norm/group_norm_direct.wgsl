@@ -16,13 +16,15 @@ struct Params { rows: u32, cols: u32, space: u32, groups: u32, group_channels: u
 @group(0) @binding(1) var<storage, read> x: array<f32>;             // (B,C,S)
 @group(0) @binding(2) var<storage, read> w: array<f32>;             // (C), optional
 @group(0) @binding(3) var<storage, read> b: array<f32>;             // (C), optional
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;       // (B,C,S)
-@group(0) @binding(5) var<storage, read_write> mean: array<f32>;    // (B,G)
-@group(0) @binding(6) var<storage, read_write> rstd: array<f32>;    // (B,G)
-@group(0) @binding(7) var<storage, read_write> parts: array<f32>;   // (B·C,2)
+@group(0) @binding(4) var<storage, read> shift: array<f32>;         // (B,C), optional
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;       // (B,C,S)
+@group(0) @binding(6) var<storage, read_write> mean: array<f32>;    // (B,G)
+@group(0) @binding(7) var<storage, read_write> rstd: array<f32>;    // (B,G)
+@group(0) @binding(8) var<storage, read_write> parts: array<f32>;   // (B·C,2)
 
 override HAS_W: bool;
 override HAS_B: bool;
+override HAS_SHIFT: bool;
 override ACTIVATION: u32;
 override ACTIVATION_OUT: u32;
 
@@ -30,6 +32,12 @@ const WG = 8u;
 
 // @import lib/grid
 // @import lib/activation
+
+// What the norm sees added to a plane.
+fn shift_of(plane: u32) -> f32 {
+    if (HAS_SHIFT) { return shift[plane]; }
+    return 0.0;
+}
 
 @compute @workgroup_size(WG)
 fn group_norm_direct_parts(
@@ -40,12 +48,13 @@ fn group_norm_direct_parts(
     let plane = flat_group(group, groups) * WG + lane;
     if (plane >= params.rows * params.group_channels) { return; }
     let base = plane * params.space;
+    let more = shift_of(plane);
     var sum = 0.0;
-    for (var i = 0u; i < params.space; i++) { sum += x[base + i]; }
+    for (var i = 0u; i < params.space; i++) { sum += x[base + i] + more; }
     let m = sum / f32(params.space);
     var squares = 0.0;
     for (var i = 0u; i < params.space; i++) {
-        let d = x[base + i] - m;
+        let d = x[base + i] + more - m;
         squares += d * d;
     }
     parts[2u * plane] = m;
@@ -80,8 +89,9 @@ fn group_norm_direct(
     if (HAS_W) { scale = w[c]; }
     if (HAS_B) { shift = b[c]; }
     let base = plane * params.space;
+    let more = shift_of(plane);
     for (var i = 0u; i < params.space; i++) {
-        let v = (x[base + i] - m) * r * scale + shift;
+        let v = (x[base + i] + more - m) * r * scale + shift;
         y[base + i] = activate(activate(v, ACTIVATION), ACTIVATION_OUT);
     }
     if (channel == 0u) {

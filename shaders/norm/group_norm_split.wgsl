@@ -19,13 +19,15 @@ struct Params {
 @group(0) @binding(1) var<storage, read> x: array<f32>;             // (B,C,S)
 @group(0) @binding(2) var<storage, read> w: array<f32>;             // (C), optional
 @group(0) @binding(3) var<storage, read> b: array<f32>;             // (C), optional
-@group(0) @binding(4) var<storage, read_write> y: array<f32>;       // (B,C,S)
-@group(0) @binding(5) var<storage, read_write> mean: array<f32>;    // (B,G)
-@group(0) @binding(6) var<storage, read_write> rstd: array<f32>;    // (B,G)
-@group(0) @binding(7) var<storage, read_write> parts: array<f32>;   // (R,P,2)
+@group(0) @binding(4) var<storage, read> shift: array<f32>;         // (B,C), optional
+@group(0) @binding(5) var<storage, read_write> y: array<f32>;       // (B,C,S)
+@group(0) @binding(6) var<storage, read_write> mean: array<f32>;    // (B,G)
+@group(0) @binding(7) var<storage, read_write> rstd: array<f32>;    // (B,G)
+@group(0) @binding(8) var<storage, read_write> parts: array<f32>;   // (R,P,2)
 
 override HAS_W: bool;
 override HAS_B: bool;
+override HAS_SHIFT: bool;
 override ACTIVATION: u32;
 override ACTIVATION_OUT: u32;
 override WG: u32;
@@ -39,6 +41,13 @@ fn part_len(p: u32) -> u32 {
     return min(params.part_cols, params.cols - p * params.part_cols);
 }
 
+// Element i of a row as the norm sees it.
+fn seen(row: u32, i: u32) -> f32 {
+    var v = x[row * params.cols + i];
+    if (HAS_SHIFT) { v += shift[row * params.group_channels + i / params.space]; }
+    return v;
+}
+
 @compute @workgroup_size(WG)
 fn group_norm_split_parts(
     @builtin(workgroup_id) group: vec3<u32>,
@@ -48,15 +57,16 @@ fn group_norm_split_parts(
     let part = flat_group(group, groups);
     if (part >= params.rows * params.parts_per_row) { return; }   // uniform, as part is
     let p = part % params.parts_per_row;
-    let base = part / params.parts_per_row * params.cols + p * params.part_cols;
+    let row = part / params.parts_per_row;
+    let base = p * params.part_cols;
     let n = part_len(p);
 
     var sum = 0.0;
-    for (var i = lane; i < n; i += WG) { sum += x[base + i]; }
+    for (var i = lane; i < n; i += WG) { sum += seen(row, base + i); }
     let m = workgroup_sum(sum, lane) / f32(n);
     var squares = 0.0;
     for (var i = lane; i < n; i += WG) {
-        let d = x[base + i] - m;
+        let d = seen(row, base + i) - m;
         squares += d * d;
     }
     let m2 = workgroup_sum(squares, lane);
@@ -95,7 +105,7 @@ fn group_norm_split(
     let end = p * params.part_cols + part_len(p);
     for (var i = p * params.part_cols + lane; i < end; i += WG) {
         let c = first + i / params.space;
-        var v = (x[base + i] - m) * r;
+        var v = (seen(row, i) - m) * r;
         if (HAS_W) { v *= w[c]; }
         if (HAS_B) { v += b[c]; }
         y[base + i] = activate(activate(v, ACTIVATION), ACTIVATION_OUT);

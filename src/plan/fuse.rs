@@ -1,5 +1,6 @@
 //! What follows a kernel moves into it: bias, scale, activation and residual into the epilogue of matmul
-//! and conv, an activation into a norm, an inference batch norm into the weights of the conv before it.
+//! and conv, an activation into a norm, an inference batch norm into the weights of the conv before it. A value
+//! per channel that is added before a group norm moves into the norm, and a recurrent product into its cell.
 
 use std::collections::HashMap;
 
@@ -8,6 +9,9 @@ use crate::graph::{Source, ValueId};
 use crate::kernel::{Call, Kernel, Operand, Params, Role, Value};
 use crate::shape::Layout;
 use crate::tensor::Dtype;
+
+/// Bytes of a weight that every adapter binds whole.
+const WHOLE: usize = 128 << 20;
 
 /// Fuses until nothing changes. Every fused operation keeps the list of nodes it stands for.
 pub(super) fn epilogues(draft: &mut Draft) {
@@ -22,6 +26,100 @@ pub(super) fn epilogues(draft: &mut Draft) {
         draft.ops[b] = op;
         draft.ops.remove(a);
     }
+}
+
+/// Moves sums with a value per channel of a sample into the norms behind them.
+pub(super) fn shifts(draft: &mut Draft) {
+    pairs(draft, shifted);
+}
+
+/// Moves matrix products into the kernels that have one for both.
+pub(super) fn products(draft: &mut Draft) {
+    pairs(draft, with_product);
+}
+
+/// Two operations, by index, and the one that replaces them.
+type Pair = (usize, usize, Op);
+
+/// Replaces pairs by what `find` makes of them, until it finds none.
+fn pairs(draft: &mut Draft, find: fn(&Draft, usize, &HashMap<ValueId, usize>) -> Option<Pair>) {
+    loop {
+        let uses = uses(draft);
+        let pair = (0..draft.ops.len()).find_map(|b| find(draft, b, &uses));
+        let Some((a, b, op)) = pair else { return };
+        draft.ops[b] = op;
+        draft.ops.remove(a);
+    }
+}
+
+/// The operation before `b` that made its input at `port`, if only `b` reads that, and all of it.
+fn maker(draft: &Draft, b: usize, port: usize, uses: &HashMap<ValueId, usize>) -> Option<usize> {
+    let (next, value) = (&draft.ops[b], draft.ops[b].inputs[port]?);
+    let a = draft.ops[..b].iter().position(|o| o.outputs[0] == value)?;
+    let layout = &next.call.input(port).layout;
+    let whole = layout.is_contiguous() && layout.shape == draft.ops[a].call.out(0);
+    let alone = uses.get(&value) == Some(&1) && draft.ops[a].scan == next.scan && !state_changes(draft, a, b);
+    (whole && alone).then_some(a)
+}
+
+/// Operation `b` with the product before it, `a`, as one of the kernel for both.
+fn with_product(draft: &Draft, b: usize, uses: &HashMap<ValueId, usize>) -> Option<Pair> {
+    let next = &draft.ops[b];
+    let rule = next.call.kernel.fusion.of_product?;
+    let a = maker(draft, b, rule.port, uses)?;
+    let product = &draft.ops[a];
+    let epilogue = product.call.kernel.fusion.epilogue?;
+    let plain = product.call.float("scale") == 1.0
+        && ["activation", "activation_out"].iter().all(|name| product.call.text(name) == "none")
+        && epilogue.residual.is_none_or(|port| product.inputs[port].is_none());
+    let (x, w) = (product.call.input(0), product.call.input(1));
+    let (&[rows, _], &[k, n]) = (&x.layout.shape[..], &w.layout.shape[..]) else { return None };
+    let stored = w.layout.offset == 0 && w.layout.strides == [1, k] && n * k * w.dtype.size() <= WHOLE;
+    if !std::ptr::eq(product.call.kernel, rule.of) || !plain || !stored || rows > rule.rows {
+        return None;
+    }
+    let others = (0..next.inputs.len()).filter(|&port| port != rule.port);
+    let mut inputs: Vec<_> = others.clone().map(|port| next.inputs[port]).collect();
+    let mut operands: Vec<_> = others.map(|port| next.call.inputs[port].clone()).collect();
+    let weight = Operand { dtype: w.dtype, layout: Layout::contiguous(&[n, k]) };
+    inputs.extend([product.inputs[0], product.inputs[1], epilogue.bias.and_then(|port| product.inputs[port])]);
+    operands.extend([Some(x.clone()), Some(weight), epilogue.bias.and_then(|p| product.call.inputs[p].clone())]);
+    let params = Params::new(rule.with.params, &[]).ok()?;
+    let mut call = Call { kernel: rule.with, inputs: operands, outputs: vec![], params, part: None };
+    call.outputs = (rule.with.shape)(&call).ok()?;
+    let nodes = product.nodes.iter().chain(&next.nodes).copied().collect();
+    let op = Op { call, inputs, outputs: next.outputs.clone(), nodes, scan: next.scan, at: next.at.clone(), how: "" };
+    Some((a, b, op))
+}
+
+/// Operation `b` with the sum before it, `a`, at its port for that, if only `b` reads the sum.
+fn shifted(draft: &Draft, b: usize, uses: &HashMap<ValueId, usize>) -> Option<Pair> {
+    let next = &draft.ops[b];
+    let port = next.call.kernel.fusion.shift.filter(|&p| next.inputs[p].is_none())?;
+    let whole = next.call.shape(0);
+    let a = maker(draft, b, 0, uses)?;
+    let sum = &draft.ops[a];
+    let dense = |o: &Operand| o.layout.is_contiguous() && o.layout.shape == whole && o.dtype == Dtype::F32;
+    if !matches!(sum.call.kernel.fusion.role, Role::Add) {
+        return None;
+    }
+    let x = (0..2).find(|&p| dense(sum.call.input(p)) && channel_layout(&sum.call.input(1 - p).layout).is_some())?;
+    let layout = channel_layout(&sum.call.input(1 - x).layout)?;
+    let mut op = next.clone();
+    op.inputs[0] = sum.inputs[x];
+    op.call.inputs[0] = sum.call.inputs[x].clone();
+    op.inputs[port] = sum.inputs[1 - x];
+    op.call.inputs[port] = Some(Operand { dtype: sum.call.input(1 - x).dtype, layout });
+    op.nodes = sum.nodes.iter().chain(&next.nodes).copied().collect();
+    Some((a, b, op))
+}
+
+/// The first two axes of a layout that repeats along all others.
+fn channel_layout(layout: &Layout) -> Option<Layout> {
+    let repeats = (2..layout.shape.len()).all(|axis| layout.shape[axis] == 1 || layout.strides[axis] == 0);
+    let two = |v: &[usize]| v.get(..2).map(<[usize]>::to_vec);
+    let layout = Layout { shape: two(&layout.shape)?, strides: two(&layout.strides)?, offset: layout.offset };
+    repeats.then_some(layout)
 }
 
 /// How often each value is read, by operations, results and scans.

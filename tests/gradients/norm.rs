@@ -50,6 +50,13 @@ fn group_norm() -> Vec<Row> {
         row("f32/3x4/g1", &[3, 4], 1),
         row("f32/1x4x2x3/g4", &[1, 4, 2, 3], 4),
         row("f32/2x3x17/g1", &[2, 3, 17], 1),
+        Row::new(&GROUP_NORM, "f32/2x4x3x2/g2/shift")
+            .f32(&[2, 4, 3, 2])
+            .f32(&[4])
+            .f32(&[4])
+            .f32(&[2, 4])
+            .param("num_groups", 2usize)
+            .param("activation", "silu"),
         Row::new(&GROUP_NORM, "f32/2x4x5/g2/plain").f32(&[2, 4, 5]).none().none().param("num_groups", 2usize),
         row("f32/2x4x3/g2/both_activations", &[2, 4, 3], 2).param("activation", "tanh").param("activation_out", "silu"),
     ];

@@ -14,6 +14,7 @@ use handmill::tensor::HostTensor;
 pub fn rows() -> Vec<Row> {
     let mut all = goldens();
     all.extend(shapes());
+    all.extend(three_by_three());
     all.extend(epilogues());
     all.extend(transposed());
     all.extend(gradients());
@@ -68,6 +69,13 @@ fn shapes() -> Vec<Row> {
         plain("f32/2x5x7x12/5x5", &[2, 5, 7, 12], &[9, 5, 5, 5]).param("padding", same(2)),
         plain("f32/1x3x20x20/7x7s2", &[1, 3, 20, 20], &[5, 3, 7, 7]).param("padding", same(3)).param("stride", [2, 2]),
         plain("f32/2x8x6x4/1x1", &[2, 8, 6, 4], &[20, 8, 1, 1]),
+        plain("f32/3x20x5x12/1x1_two_tiles", &[3, 20, 5, 12], &[65, 20, 1, 1]),
+        plain("f32/1x40x2x2/1x1_groups", &[1, 40, 2, 2], &[34, 20, 1, 1]).param("groups", 2usize),
+        plain("f32/1x17x4x4/1x1_prime", &[1, 17, 4, 4], &[16, 17, 1, 1]),
+        plain("f32/2x8x3x3/1x1_odd_plane", &[2, 8, 3, 3], &[16, 8, 1, 1]),
+        plain("f32/2x8x4x4/1x1_padded", &[2, 8, 4, 4], &[16, 8, 1, 1]).param("padding", same(1)),
+        Row::new(&CONV2D, "f16/1x24x4x5/1x1").f32(&[1, 24, 4, 5]).f16(&[18, 24, 1, 1]),
+        Row::new(&CONV2D, "f16/1x20x4x5/1x1_odd").f32(&[1, 20, 4, 5]).f16(&[18, 20, 1, 1]),
         plain("f32/1x8x5x5/1x1s2", &[1, 8, 5, 5], &[3, 8, 1, 1]).param("stride", [2, 2]),
         plain("f32/1x4x9x8/even", &[1, 4, 9, 8], &[6, 4, 2, 4]).param("padding", [0, 1, 1, 2]),
         plain("f32/1x4x6x8/wide_padding", &[1, 4, 6, 8], &[4, 4, 3, 3]).param("padding", [3, 0, 4, 2]),
@@ -86,6 +94,25 @@ fn shapes() -> Vec<Row> {
         plain("f32/2x3x8x8/depthwise_x2", &[2, 3, 8, 8], &[6, 1, 3, 3])
             .param("padding", same(1))
             .param("groups", 3usize),
+        plain("f32/2x5x9x12/depthwise_5x5", &[2, 5, 9, 12], &[5, 1, 5, 5])
+            .param("padding", same(2))
+            .param("groups", 5usize),
+        plain("f32/1x3x13x16/depthwise_s2", &[1, 3, 13, 16], &[3, 1, 3, 3])
+            .param("padding", same(1))
+            .param("stride", [2, 2])
+            .param("groups", 3usize),
+        plain("f32/1x4x7x8/depthwise_3x4s3x1", &[1, 4, 7, 8], &[4, 2, 3, 4])
+            .param("padding", [4, 0, 3, 1])
+            .param("stride", [3, 1])
+            .param("groups", 2usize),
+        plain("f32/1x2x33x36/depthwise_lanes", &[1, 2, 33, 36], &[2, 1, 3, 1]).param("groups", 2usize),
+        plain("f32/1x3x5x8/depthwise_all", &[1, 3, 5, 8], &[3, 1, 3, 3])
+            .param("padding", same(1))
+            .param("groups", 3usize)
+            .f32(&[3])
+            .f32(&[1, 3, 5, 8])
+            .param("activation", "hardswish")
+            .param("activation_out", "relu"),
         plain("f32/1x2x40x4/groups_of_20", &[1, 2, 40, 4], &[40, 1, 2, 1]).param("groups", 2usize),
         plain("f32/3x5x9x15/pixels_over_images", &[3, 5, 9, 15], &[70, 5, 2, 2]),
         plain("f32/1x2x1x16/sequence", &[1, 2, 1, 16], &[3, 2, 1, 3]).param("padding", [0, 0, 2, 0]),
@@ -98,6 +125,41 @@ fn shapes() -> Vec<Row> {
         Row::new(&CONV2D, "f32/1x2x4x4/denormal").list(&[1, 2, 4, 4], &[1e-39; 32]).f32(&[2, 2, 3, 3]),
         Row::new(&CONV2D, "f32/1x2x4x4/signed_zero").list(&[1, 2, 4, 4], &[-0.0; 32]).f32(&[2, 2, 3, 3]),
     ]
+}
+
+/// Windows of 3 × 3 over enough channels for Winograd's transforms, whose tiles are 2 × 2 pixels, four in a vector.
+fn three_by_three() -> Vec<Row> {
+    let padded = |label: &str, x: &[usize], w: &[usize]| plain(label, x, w).param("padding", [1, 1, 1, 1]);
+    vec![
+        plain("f32/1x64x3x3/one_tile", &[1, 64, 3, 3], &[16, 64, 3, 3]),
+        padded("f32/1x67x1x1/one_pixel", &[1, 67, 1, 1], &[16, 67, 3, 3]),
+        padded("f32/2x67x7x9/odd", &[2, 67, 7, 9], &[21, 67, 3, 3]),
+        padded("f32/3x64x14x14/two_tiles", &[3, 64, 14, 14], &[65, 64, 3, 3]),
+        plain("f32/1x81x6x19/unpadded", &[1, 81, 6, 19], &[33, 81, 3, 3]),
+        plain("f32/1x64x6x8/16x3x3/wide_padding", &[1, 64, 6, 8], &[16, 64, 3, 3]).param("padding", [3, 0, 4, 2]),
+        padded("f32/2x256x4x4/many_channels", &[2, 256, 4, 4], &[16, 256, 3, 3]),
+        sparse(16),
+        sparse(64),
+        Row::new(&CONV2D, "f32/1x64x6x6/all_equal_3x3")
+            .list(&[1, 64, 6, 6], &[0.1; 64 * 36])
+            .list(&[16, 64, 3, 3], &[0.3; 16 * 64 * 9]),
+        Row::new(&CONV2D, "f32/1x64x6x6/denormal_3x3").list(&[1, 64, 6, 6], &[1e-39; 64 * 36]).f32(&[16, 64, 3, 3]),
+        Row::new(&CONV2D, "f32/1x64x6x6/signed_zero_3x3").list(&[1, 64, 6, 6], &[-0.0; 64 * 36]).f32(&[16, 64, 3, 3]),
+        Row::new(&CONV2D, "f16/1x64x7x8/16x3x3").f32(&[1, 64, 7, 8]).f16(&[17, 64, 3, 3]),
+        padded("f32/2x64x5x6/16x3x3/all", &[2, 64, 5, 6], &[18, 64, 3, 3])
+            .f32(&[18])
+            .f32(&[2, 18, 5, 6])
+            .param("scale", 0.5)
+            .param("activation", "silu")
+            .param("activation_out", "relu"),
+    ]
+}
+
+/// Zeros but for one value a channel, of sizes up to 1000 apart: outputs whose windows see none are exactly 0.
+fn sparse(channels: usize) -> Row {
+    let value = |i: usize| if i % 63 == i / 63 % 63 { 1.0 + (i % 1000) as f32 } else { 0.0 };
+    let x: Vec<f32> = (0..2 * channels * 63).map(value).collect();
+    Row::new(&CONV2D, &format!("f32/2x{channels}x7x9/sparse")).list(&[2, channels, 7, 9], &x).f32(&[16, channels, 3, 3])
 }
 
 fn epilogues() -> Vec<Row> {
@@ -118,6 +180,11 @@ fn epilogues() -> Vec<Row> {
             .param("activation", "relu")
             .param("activation_out", "gelu"),
     ];
+    for (i, [activation, out]) in [["none", "none"], ["relu", "relu"], ["gelu", "silu"]].into_iter().enumerate() {
+        let pointwise = plain(&format!("f32/2x8x6x4/1x1_{activation}_{out}"), &[2, 8, 6, 4], &[33, 8, 1, 1]);
+        let row = pointwise.f32(&[33]).f32(&[2, 33, 6, 4]).param("scale", 0.5 + i as f64);
+        all.push(row.param("activation", activation).param("activation_out", out));
+    }
     for (i, name) in activation::NAMES.iter().enumerate() {
         let other = activation::NAMES[(i + 5) % activation::NAMES.len()];
         all.push(
@@ -138,6 +205,23 @@ fn transposed() -> Vec<Row> {
         row("f32/2x5x7x6/3x3s2", &[2, 5, 7, 6], &[5, 3, 3, 3]).f32(&[3]).param("stride", [2, 2]),
         row("f32/1x4x5x5/3x2s3x1", &[1, 4, 5, 5], &[4, 2, 3, 2]).param("stride", [3, 1]).param("padding", [1, 0]),
         row("f32/1x4x5x5/gaps", &[1, 4, 5, 5], &[4, 2, 2, 2]).param("stride", [4, 3]).param("output_padding", [3, 1]),
+        row("f32/2x17x5x6/4x4s2_two_tiles", &[2, 17, 5, 6], &[17, 65, 4, 4])
+            .f32(&[65])
+            .param("stride", [2, 2])
+            .param("padding", [1, 1]),
+        row("f32/1x20x4x5/tiled_gaps", &[1, 20, 4, 5], &[20, 16, 2, 2])
+            .param("stride", [4, 3])
+            .param("output_padding", [3, 1]),
+        row("f32/2x32x5x6/tiled_groups", &[2, 32, 5, 6], &[32, 17, 3, 3])
+            .f32(&[34])
+            .param("stride", [2, 1])
+            .param("dilation", [1, 2])
+            .param("groups", 2usize),
+        row("f32/2x16x4x4/tiled_common", &[2, 16, 4, 4], &[16, 18, 3, 4])
+            .param("stride", [2, 4])
+            .param("dilation", [2, 2])
+            .param("padding", [2, 1]),
+        row("f32/2x6x5x4/1x1", &[2, 6, 5, 4], &[6, 17, 1, 1]).f32(&[17]),
         row("f32/1x6x5x4/groups3", &[1, 6, 5, 4], &[6, 2, 4, 4])
             .param("stride", [2, 2])
             .param("padding", [1, 1])

@@ -41,6 +41,9 @@ fn plain() -> Vec<Row> {
         product(65, 17, 63),
         product(37, 41, 43),
         product(130, 36, 140),
+        // Two columns of tiles of 128, in strips of 8 rows and of one.
+        product(1030, 8, 132),
+        product(129, 48, 260),
         product(1, 96, 128),
         product(3, 97, 65),
         product(4, 64, 68),
@@ -56,12 +59,14 @@ fn plain() -> Vec<Row> {
         transposed(64, 64, 64),
         transposed(33, 36, 35),
         transposed(37, 41, 43),
+        transposed(130, 36, 131),
         transposed(1, 256, 130),
         transposed(2, 255, 67),
         transposed(7, 64, 10),
         transposed(20, 64, 129),
         row("f16/20x64x72").f32(&[20, 64]).f16(&[64, 72]),
         row("f16/19x33x35/odd").f32(&[19, 33]).f16(&[33, 35]),
+        row("f16/130x24x136").f32(&[130, 24]).f16(&[24, 136]),
         row("f16/18x40x23/transposed").f32(&[18, 40]).f16(&[23, 40]).view(|t| t.transpose(0, 1)),
         row("f16/2x36x21/transposed").f32(&[2, 36]).f16(&[21, 36]).view(|t| t.transpose(0, 1)),
         row("f16/1x129x30").f32(&[1, 129]).f16(&[129, 30]),
@@ -125,6 +130,13 @@ fn epilogues() -> Vec<Row> {
             .f32(&[2, 17, 24])
             .param("scale", 0.125)
             .param("activation", "gelu")
+            .param("activation_out", "relu"),
+        row("f32/b2/66x20x132/relu")
+            .f32(&[2, 66, 20])
+            .f32(&[2, 20, 132])
+            .f32(&[132])
+            .f32(&[2, 66, 132])
+            .param("activation", "relu")
             .param("activation_out", "relu"),
         row("f32/2x33x19/all")
             .f32(&[2, 33])

@@ -3,19 +3,64 @@
 use crate::row::Row;
 use handmill::kernel::Kernel;
 use handmill::kernels::recurrent::gru_cell::{GRU_CELL, GRU_CELL_BACKWARD};
+use handmill::kernels::recurrent::gru_step::GRU_STEP;
 use handmill::kernels::recurrent::lstm_cell::{LSTM_CELL, LSTM_CELL_BACKWARD};
+use handmill::kernels::recurrent::lstm_step::LSTM_STEP;
 
 /// B and H: 1, workgroup − 1, workgroup, workgroup + 1, primes.
 const SIZES: [(usize, usize); 6] = [(1, 1), (1, 63), (2, 32), (5, 13), (3, 7), (17, 31)];
 
 /// Every row.
 pub fn rows() -> Vec<Row> {
-    [lstm_cell(), gru_cell()].into_iter().flatten().collect()
+    [lstm_cell(), gru_cell(), steps()].into_iter().flatten().collect()
 }
 
 /// Rows of every size: gates in (0, 1) where they are inputs, everything else in [−1, 1).
 fn sized(kernel: &'static Kernel, finish: fn(Row, usize, usize) -> Row) -> Vec<Row> {
     SIZES.iter().map(|&(b, h)| finish(Row::new(kernel, &format!("f32/{b}x{h}")), b, h)).collect()
+}
+
+/// B, H and R of a step with its product: 1, states of vectors of four and of eight, primes, more rows than a lane has.
+const STEPS: [(usize, usize, usize); 7] =
+    [(1, 1, 1), (1, 17, 64), (2, 16, 65), (3, 7, 12), (5, 33, 40), (9, 63, 63), (4, 5, 200)];
+
+fn steps() -> Vec<Row> {
+    let mut rows = vec![];
+    for (kernel, gates) in [(&LSTM_STEP, 4), (&GRU_STEP, 3)] {
+        for (b, h, r) in STEPS {
+            let row = |dtype: &str, note: &str| {
+                Row::new(kernel, &format!("{dtype}/{b}x{h}x{r}{note}")).f32(&[b, gates * h]).f32(&[b, h]).f32(&[b, r])
+            };
+            rows.push(row("f32", "").f32(&[gates * h, r]).f32(&[gates * h]));
+            rows.push(row("f32", "/no_bias").f32(&[gates * h, r]));
+            rows.push(row("f16", "").f16(&[gates * h, r]).f32(&[gates * h]));
+        }
+    }
+    // The goldens of the cells, their u as a product with a state of 1.
+    rows.extend([
+        Row::new(&LSTM_STEP, "f32/1x1x1/golden")
+            .list(&[1, 4], &[0.25, -1.5, 1.0, 0.0])
+            .list(&[1, 1], &[0.75])
+            .list(&[1, 1], &[1.0])
+            .list(&[4, 1], &[0.25, 0.25, 1.0, 0.5])
+            .list(&[4], &[0.0, 0.25, 0.0, -0.25])
+            .golden(0, &[0.373862767], 1e-6)
+            .golden(1, &[0.801774029], 1e-6),
+        Row::new(&GRU_STEP, "f32/1x1x1/golden")
+            .list(&[1, 3], &[0.25, -1.5, 0.5])
+            .list(&[1, 1], &[0.75])
+            .list(&[1, 1], &[1.0])
+            .list(&[3, 1], &[0.25, 0.25, 1.0])
+            .list(&[3], &[0.0, 0.25, 0.5])
+            .golden(0, &[0.854117440], 1e-6),
+        Row::new(&LSTM_STEP, "f32/65537x1x1/many_groups")
+            .f32(&[65_537, 4])
+            .f32(&[65_537, 1])
+            .f32(&[65_537, 1])
+            .f32(&[4, 1])
+            .none(),
+    ]);
+    rows
 }
 
 fn lstm_cell() -> Vec<Row> {

@@ -161,6 +161,52 @@ fn activation_into_group_norm() {
 }
 
 #[test]
+fn a_shift_of_channels_into_group_norm() {
+    let norm = |g: &Graph, shape: &[usize]| {
+        let sum = input(g, "t", shape) + input(g, "x", &[2, 6, 5, 5]);
+        g.output("y", sum.group_norm(3, Some(g.weight("weight", &[6])), None, 1e-5).silu());
+    };
+    assert_eq!(ops(|g| norm(g, &[2, 6, 1, 1])), ["group_norm×3"]);
+    assert_eq!(ops(|g| norm(g, &[6, 1, 1])), ["copy×0", "group_norm×3"]);
+    assert_eq!(ops(|g| norm(g, &[2, 6, 5, 1])), ["add×1", "group_norm×2"]);
+    let twice = |g: &Graph| {
+        let sum = input(g, "x", &[2, 6, 5, 5]) + input(g, "t", &[2, 6, 1, 1]);
+        g.output("y", sum.group_norm(3, None, None, 1e-5) + sum);
+    };
+    assert_eq!(ops(twice), ["add×1", "group_norm×1", "add×1"]);
+}
+
+/// A state, what an input gives the gates, and what the state gives them.
+fn step(g: &Graph, rows: usize, gates: usize) -> [Tensor<'_>; 3] {
+    let h = input(g, "h", &[rows, 6]);
+    let u = h.matmul_t(g.weight("w", &[gates * 6, 6])) + g.weight("b", &[gates * 6]);
+    [h, input(g, "a", &[rows, gates * 6]), u]
+}
+
+#[test]
+fn a_recurrent_product_into_its_cell() {
+    let lstm = |g: &Graph, rows: usize| {
+        let [_, a, u] = step(g, rows, 4);
+        let [h, c] = a.lstm_cell(u, input(g, "c", &[rows, 6]));
+        g.output("h", h);
+        g.output("c_next", c);
+    };
+    assert_eq!(ops(|g| lstm(g, 3)), ["lstm_step×3"]);
+    assert_eq!(ops(|g| lstm(g, 33)), ["matmul×2", "lstm_cell×1"]);
+    let gru = |g: &Graph| {
+        let [h, a, u] = step(g, 2, 3);
+        g.output("h_next", a.gru_cell(u, h));
+    };
+    assert_eq!(ops(gru), ["gru_step×3"]);
+    let twice = |g: &Graph| {
+        let [h, a, u] = step(g, 2, 3);
+        g.output("h_next", a.gru_cell(u, h));
+        g.output("u", u.relu());
+    };
+    assert_eq!(ops(twice), ["matmul×2", "gru_cell×1", "relu×1"]);
+}
+
+#[test]
 fn channel_bias_into_conv() {
     let bias = |g: &Graph| {
         let x = input(g, "x", &[2, 3, 6, 7]);

@@ -20,7 +20,9 @@ use crate::kernels::linalg::cholesky::CHOLESKY;
 use crate::kernels::linalg::solve_triangular::SOLVE_TRIANGULAR;
 use crate::kernels::matmul::matmul::MATMUL;
 use crate::kernels::recurrent::gru_cell::{GRU_CELL, GRU_CELL_BACKWARD};
+use crate::kernels::recurrent::gru_step::GRU_STEP;
 use crate::kernels::recurrent::lstm_cell::{LSTM_CELL, LSTM_CELL_BACKWARD};
+use crate::kernels::recurrent::lstm_step::LSTM_STEP;
 use crate::tensor::HostTensor;
 
 /// `(M, K) · (K, N)`
@@ -81,6 +83,7 @@ pub(super) static CASES: &[Entry] = &[
     entry(&SOLVE_TRIANGULAR, "f32/1x256x64", &[], |c| c.input(near_diagonal(256)).x(&[1, 256, 64])),
     entry(&CONV2D, "f32/1x64x56x56/64x3x3", &[RESNET50], |c| conv(c, [1, 64, 56, 56], 64, 3)),
     entry(&CONV2D, "f32/1x64x56x56/256x1x1", &[RESNET50], |c| conv(c, [1, 64, 56, 56], 256, 1)),
+    entry(&CONV2D, "f32/1x256x14x14/1024x1x1", &[RESNET50], |c| conv(c, [1, 256, 14, 14], 1024, 1)),
     entry(&CONV2D, "f32/1x256x14x14/256x3x3", &[RESNET50], |c| conv(c, [1, 256, 14, 14], 256, 3)),
     entry(&CONV2D, "f32/1x3x224x224/64x7x7/stem", &[RESNET50], |c| {
         conv(c, [1, 3, 224, 224], 64, 7).param("stride", [2usize, 2])
@@ -138,10 +141,12 @@ pub(super) static CASES: &[Entry] = &[
         c.ids(&[8], 1000).input(timestep_turns(160, 0.0)).param("dim", 320i64).param("flip_sin_to_cos", true)
     }),
     entry(&LSTM_CELL, "f32/64x1024", &[], |c| c.x(&[64, 4096]).x(&[64, 4096]).x(&[64, 1024])),
+    entry(&LSTM_STEP, "f32/8x512", &[], |c| c.x(&[8, 2048]).x(&[8, 512]).x(&[8, 512]).x(&[2048, 512]).x(&[2048])),
     entry(&LSTM_CELL_BACKWARD, "f32/64x1024", &[], |c| {
         (0..4).fold(c.range(&[64, 4096], 0.0, 1.0), |c, _| c.x(&[64, 1024]))
     }),
     entry(&GRU_CELL, "f32/64x1024", &[], |c| c.x(&[64, 3072]).x(&[64, 3072]).x(&[64, 1024])),
+    entry(&GRU_STEP, "f32/8x512", &[], |c| c.x(&[8, 1536]).x(&[8, 512]).x(&[8, 512]).x(&[1536, 512]).x(&[1536])),
     entry(&GRU_CELL_BACKWARD, "f32/64x1024", &[], |c| {
         c.range(&[64, 3072], 0.0, 1.0).x(&[64, 3072]).x(&[64, 1024]).x(&[64, 1024])
     }),

@@ -2,6 +2,7 @@
 
 use kernels_ref::conv::Conv2d as Sizes;
 
+use super::winograd::{WINOGRAD, WINOGRAD_TILED};
 use crate::adapter::{Adapter, AdapterKind};
 use crate::backward::Adjoint;
 use crate::graph::Tensor;
@@ -11,6 +12,7 @@ use crate::kernel::{
 };
 use crate::kernels::matmul::epilogue;
 use crate::shape::Dims;
+use crate::tensor::Dtype;
 
 const X: usize = 0;
 const W: usize = 1;
@@ -19,8 +21,11 @@ const RESIDUAL: usize = 3;
 
 /// Lanes of a workgroup of `direct`, `vec4` and `depthwise`.
 const LANES: usize = 32;
-/// Output channels and pixels of a tile of `tiled`.
+/// Output channels and pixels of a tile of `tiled` and `pointwise`.
 const TILE: usize = 64;
+
+/// Pixels from which `depthwise_vec4` is taken.
+const LARGE: usize = 16 * LANES;
 
 const EPILOGUE: Epilogue =
     Epilogue { bias: Some(B), bias_axis_from_end: 3, residual: Some(RESIDUAL), scale: true, fold: Some(W) };
@@ -40,16 +45,16 @@ pub static CONV2D: Kernel = Kernel {
     ],
     shape,
     scalars,
-    variants: &[TILED, DEPTHWISE, VEC4, DIRECT, PLAIN],
+    variants: &[POINTWISE, WINOGRAD_TILED, TILED, DEPTHWISE_VEC4, DEPTHWISE, WINOGRAD, VEC4, DIRECT, PLAIN],
     choose,
     work: |c| Work { flops: 2 * c.outputs[0].len() as u64 * taps(c) as u64, bytes: c.bytes() },
     reference: |r| {
-        let s = sizes(r);
+        let s = stated(r);
         let acc = kernels_ref::conv::conv2d(r.f64(X), r.f64(W), &s);
         vec![epilogue::reference(r, &EPILOGUE, acc, s.output[0] * s.output[1])]
     },
     bound: |r, _| {
-        let s = sizes(r);
+        let s = stated(r);
         let magnitude = |v: &[f64]| v.iter().map(|v| v.abs()).collect::<Vec<_>>();
         let acc = kernels_ref::conv::conv2d(r.f64(X), r.f64(W), &s);
         let of = kernels_ref::conv::conv2d(&magnitude(r.f64(X)), &magnitude(r.f64(W)), &s);
@@ -71,7 +76,7 @@ const DIRECT: Variant = Variant {
     shader: "conv/direct",
     steps: &[
         Step { entry: "conv2d_direct_pack", grid: |c| Grid::Threads(packed(&sizes(c)) as u64), loops: |_| 0 },
-        Step { entry: "conv2d_direct", grid: |c| strips(c, quads(&sizes(c)) * 4), loops: |c| loops(c) + 96 },
+        Step { entry: "conv2d_direct", grid: |c| strips(c, quads(&sizes(c)) * 4, 4), loops: |c| loops(c) + 96 },
     ],
     pack: &["conv2d_direct_pack"],
     scratch: &[PACKED],
@@ -92,10 +97,10 @@ const VEC4: Variant = Variant {
         Step { entry: "conv2d_vec4_pack", grid: |c| Grid::Threads(packed(&sizes(c)) as u64), loops: |_| 0 },
         Step {
             entry: "conv2d_vec4",
-            grid: |c| strips(c, quads(&sizes(c)) * 4),
+            grid: |c| strips(c, quads(&sizes(c)) * 4, vectors(&sizes(c)) * 4),
             loops: |c| {
                 let s = sizes(c);
-                (s.c / s.groups * (s.kernel[0] + 1)) as u64 + 96
+                (s.c / s.groups * (s.kernel[0] + 1)) as u64 + 160
             },
         },
     ],
@@ -103,7 +108,8 @@ const VEC4: Variant = Variant {
     scratch: &[PACKED],
     scalars: |c| {
         let s = sizes(c);
-        Scalars::new().set("QUADS", quads(&s)).set("KW", s.kernel[1]).set("PAD", s.before[1])
+        let all = Scalars::new().set("QUADS", quads(&s)).set("VECTORS", vectors(&s));
+        all.set("KW", s.kernel[1]).set("PAD", s.before[1])
     },
 };
 
@@ -112,15 +118,19 @@ const TILED: Variant = Variant {
     shader: "conv/tiled",
     // Below that, most of a tile of 64 channels would be empty.
     applies: |c, _| sizes(c).o / sizes(c).groups >= 16,
-    steps: &[Step {
-        entry: "conv2d_tiled",
-        grid: |c| {
-            let s = sizes(c);
-            let pixels = s.batch * s.output[0] * s.output[1];
-            Grid::Groups((s.groups * (s.o / s.groups).div_ceil(TILE) * pixels.div_ceil(TILE)) as u64)
-        },
-        loops: |c| taps(c) as u64 * 33 / 16 + 128,
-    }],
+    steps: &[Step { entry: "conv2d_tiled", grid: tiles, loops: |c| taps(c) as u64 * 33 / 16 + 128 }],
+    ..Variant::BASE
+};
+
+const POINTWISE: Variant = Variant {
+    how: "pointwise",
+    shader: "conv/pointwise",
+    applies: |c, _| {
+        let s = sizes(c);
+        let by = if c.input(W).dtype == Dtype::F16 { 8 } else { 4 };
+        pointwise(&s) && s.input[1].is_multiple_of(4) && (s.c / s.groups).is_multiple_of(by) && s.o / s.groups >= 16
+    },
+    steps: &[Step { entry: "conv2d_pointwise", grid: tiles, loops: |c| taps(c) as u64 * 9 / 16 + 64 }],
     ..Variant::BASE
 };
 
@@ -128,7 +138,36 @@ const DEPTHWISE: Variant = Variant {
     how: "depthwise",
     shader: "conv/depthwise",
     applies: |c, _| sizes(c).o / sizes(c).groups <= 2,
-    steps: &[Step { entry: "conv2d_depthwise", grid: |c| strips(c, 1), loops }],
+    steps: &[Step { entry: "conv2d_depthwise", grid: |c| strips(c, 1, 4), loops }],
+    ..Variant::BASE
+};
+
+const DEPTHWISE_VEC4: Variant = Variant {
+    how: "depthwise_vec4",
+    shader: "conv/depthwise_vec4",
+    applies: |c, _| {
+        let s = sizes(c);
+        // The last column that a strip of four windows sees, from its first vector.
+        let reach = 3 * s.stride[1] + s.kernel[1] - 1;
+        let known = s.before[1] <= 4 && s.kernel[1] <= 5 && s.stride[1] <= 2 && s.dilation == [1, 1];
+        s.o / s.groups <= 2 && s.input[1].is_multiple_of(4) && known && reach < 4 * (1 + s.stride[1]) + s.before[1]
+    },
+    steps: &[Step {
+        entry: "conv2d_depthwise_vec4",
+        grid: |c| {
+            let s = sizes(c);
+            let blocks = (s.output[0].div_ceil(4) * s.output[1].div_ceil(4)).div_ceil(LANES);
+            Grid::Groups((s.batch * s.o * blocks) as u64)
+        },
+        loops: |c| {
+            let s = sizes(c);
+            (s.c / s.groups * (1 + 3 * s.stride[0] + s.kernel[0])) as u64
+        },
+    }],
+    scalars: |c| {
+        let s = sizes(c);
+        Scalars::new().set("KW", s.kernel[1]).set("PAD", s.before[1]).set("STRIDE", s.stride[1])
+    },
     ..Variant::BASE
 };
 
@@ -149,11 +188,24 @@ fn packed(s: &Sizes) -> usize {
     s.groups * (s.o / s.groups).div_ceil(4 * quads(s)) * taps * quads(s)
 }
 
-/// Workgroups of blocks of `channels` of every group, times blocks of strips of four pixels.
-fn strips(c: &Call, channels: usize) -> Grid {
+/// Times four pixels of a row a lane of `vec4` makes: one where two would often be half empty.
+fn vectors(s: &Sizes) -> usize {
+    let fours = s.output[1].div_ceil(4);
+    if fours.is_multiple_of(2) || fours > 4 { 2 } else { 1 }
+}
+
+/// Workgroups of blocks of `channels` of every group, times blocks of strips of `pixels`.
+fn strips(c: &Call, channels: usize, pixels: usize) -> Grid {
     let s = sizes(c);
-    let blocks = (s.output[0] * s.output[1].div_ceil(4)).div_ceil(LANES);
+    let blocks = (s.output[0] * s.output[1].div_ceil(pixels)).div_ceil(LANES);
     Grid::Groups((s.batch * s.groups * (s.o / s.groups).div_ceil(channels) * blocks) as u64)
+}
+
+/// Tiles of channels of every group, times tiles of pixels of all images.
+fn tiles(c: &Call) -> Grid {
+    let s = sizes(c);
+    let pixels = s.batch * s.output[0] * s.output[1];
+    Grid::Groups((s.groups * (s.o / s.groups).div_ceil(TILE) * pixels.div_ceil(TILE)) as u64)
 }
 
 /// Loop iterations of one invocation that visits every tap.
@@ -168,16 +220,42 @@ fn taps(c: &Call) -> usize {
 }
 
 fn choose(c: &Call, adapter: &Adapter) -> usize {
+    let least = sizes(c).c.min(sizes(c).o);
     let how = match adapter.kind {
+        // Blocks of 4 × 4 pixels fill the lanes of a workgroup only where the image is large.
+        _ if DEPTHWISE_VEC4.fits(c, adapter) && sizes(c).output[0] * sizes(c).output[1] >= LARGE => DEPTHWISE_VEC4.how,
         _ if DEPTHWISE.fits(c, adapter) => DEPTHWISE.how,
+        // On llvmpipe 1.3 to 2.7 times as fast as vec4 and direct: rows 1x64x56x56/64x3x3, 1x128x32x32/128x3x3/ddpm and
+        // 1x256x14x14/256x3x3 of `handmill bench conv`. On GPUs the scratch is what costs: 16·(C + O) floats a tile
+        // against 36·C·O products, which more channels pay for.
+        AdapterKind::Cpu if least >= 64 && WINOGRAD.fits(c, adapter) => WINOGRAD.how,
         AdapterKind::Cpu => VEC4.how,
+        _ if least >= 128 && WINOGRAD_TILED.fits(c, adapter) => WINOGRAD_TILED.how,
+        _ if POINTWISE.fits(c, adapter) => POINTWISE.how,
         _ => TILED.how,
     };
     CONV2D.variants.iter().position(|v| v.how == how).unwrap_or(0)
 }
 
-/// The sizes of a call that passed the shape rule.
+/// What the variants compute of a call that passed the shape rule.
 pub(super) fn sizes(c: &Call) -> Sizes {
+    flat(stated(c))
+}
+
+/// Windows of one pixel that cover the image know no rows: every plane is one long row, and the convolution a product
+/// of matrices.
+pub(super) fn flat(s: Sizes) -> Sizes {
+    let plane = s.input[0] * s.input[1];
+    if pointwise(&s) { Sizes { input: [1, plane], output: [1, plane], ..s } } else { s }
+}
+
+/// True if each pixel has a window to itself.
+fn pointwise(s: &Sizes) -> bool {
+    s.kernel == [1, 1] && s.stride == [1, 1] && s.before == [0, 0] && s.input == s.output
+}
+
+/// The sizes of a call as it states them.
+fn stated(c: &Call) -> Sizes {
     let (x, w, y) = (c.shape(X), c.shape(W), c.out(0));
     let (stride, padding, dilation) = (c.sizes("stride"), c.sizes("padding"), c.sizes("dilation"));
     Sizes {

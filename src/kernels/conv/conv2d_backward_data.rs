@@ -2,21 +2,15 @@
 
 use kernels_ref::conv::Conv2d as Sizes;
 
-use super::conv2d::{Conv2d, groups, list, sizes_scalars, windows};
+use super::conv2d::{Conv2d, flat, groups, list, sizes_scalars, windows};
+use super::phases;
 use crate::adapter::{Adapter, AdapterKind};
 use crate::graph::Tensor;
-use crate::kernel::{
-    Backward, Call, Default as Preset, Grid, Kernel, Param, Port, Scalars, Scratch, Spec, Step, Variant, Work,
-};
+use crate::kernel::{Backward, Call, Default as Preset, Grid, Kernel, Param, Port, Scratch, Spec, Step, Variant, Work};
 use crate::shape::Dims;
 
 const D_Y: usize = 0;
 const W: usize = 1;
-
-/// Lanes of a workgroup of `direct`.
-const LANES: usize = 32;
-/// Channels and pixels of a tile of `tiled`.
-const TILE: usize = 64;
 
 /// The gradient of `conv2d` with respect to its image.
 pub static CONV2D_BACKWARD_DATA: Kernel = Kernel {
@@ -38,10 +32,10 @@ pub static CONV2D_BACKWARD_DATA: Kernel = Kernel {
         let per = c.shape(W)[1..].iter().product::<usize>() as u64;
         Work { flops: 2 * c.spec(D_Y).len() as u64 * per, bytes: c.bytes() }
     },
-    reference: |r| vec![kernels_ref::conv::conv2d_backward_data(r.f64(D_Y), r.f64(W), &sizes(r))],
+    reference: |r| vec![kernels_ref::conv::conv2d_backward_data(r.f64(D_Y), r.f64(W), &stated(r))],
     // A dot product over the taps and the channels of d_y of the group.
     bound: |r, d_x| {
-        let s = sizes(r);
+        let s = stated(r);
         let magnitude = |v: &[f64]| v.iter().map(|v| v.abs()).collect::<Vec<_>>();
         let sums = kernels_ref::conv::conv2d_backward_data(&magnitude(r.f64(D_Y)), &magnitude(r.f64(W)), &s);
         let terms = s.o / s.groups * s.kernel[0] * s.kernel[1];
@@ -65,88 +59,34 @@ const DIRECT: Variant = Variant {
     how: "direct",
     shader: "conv/backward_data_direct",
     steps: &[
-        Step { entry: "conv2d_backward_data_direct_pack", grid: |c| Grid::Threads(packed(&sizes(c))), loops: |_| 0 },
         Step {
-            entry: "conv2d_backward_data_direct",
-            grid: |c| {
-                let s = sizes(c);
-                let [rows, columns] = rows_of_phase(&s);
-                let blocks = (rows * columns.div_ceil(4)).div_ceil(LANES) * channel_blocks(&s);
-                Grid::Groups((s.batch * s.groups * phases(&s) * blocks) as u64)
-            },
-            loops: taps_then_channels,
+            entry: "conv2d_backward_data_direct_pack",
+            grid: |c| Grid::Threads(phases::packed(&sizes(c)) as u64),
+            loops: |_| 0,
         },
+        Step { entry: "conv2d_backward_data_direct", grid: |c| phases::lanes(&sizes(c)), loops: taps_then_channels },
     ],
     pack: &["conv2d_backward_data_direct_pack"],
-    scratch: &[Scratch { name: "packed", spec: |c| Spec::f32(&[packed(&sizes(c)) as usize, 4]) }],
-    scalars: |c| Scalars::new().set("QUADS", quads(&sizes(c))),
+    scratch: &[Scratch { name: "packed", spec: |c| Spec::f32(&[phases::packed(&sizes(c)), 4]) }],
+    scalars: |c| phases::direct_scalars(&sizes(c)),
     ..Variant::BASE
 };
 
 const TILED: Variant = Variant {
     how: "tiled",
     shader: "conv/backward_data_tiled",
-    // Below that, most of a tile of 64 channels would be empty.
-    applies: |c, _| sizes(c).c / sizes(c).groups >= 16,
+    applies: |c, _| phases::fills_tiles(&sizes(c)),
     steps: &[Step {
         entry: "conv2d_backward_data_tiled",
-        grid: |c| {
-            let s = sizes(c);
-            let [rows, columns] = rows_of_phase(&s);
-            let tiles = (s.c / s.groups).div_ceil(TILE) * (s.batch * rows * columns).div_ceil(TILE);
-            Grid::Groups((s.groups * phases(&s) * tiles) as u64)
-        },
-        loops: |c| {
-            let s = sizes(c);
-            let terms = s.o / s.groups * s.kernel[0] * s.kernel[1];
-            (terms.div_ceil(16) * 21 + s.kernel[0] + s.kernel[1] + 8) as u64
-        },
+        grid: |c| phases::tiles(&sizes(c)),
+        loops: |c| phases::tiled_loops(&sizes(c)),
     }],
-    scalars: |c| {
-        let s = sizes(c);
-        let step = [0, 1].map(|a| s.stride[a] / gcd(s.stride[a], s.dilation[a]));
-        Scalars::new().set("STEP_H", step[0]).set("STEP_W", step[1])
-    },
+    scalars: |c| phases::tiled_scalars(&sizes(c)),
     ..Variant::BASE
 };
 
-/// Times four channels of x a lane of `direct` makes: few where a group has few.
-fn quads(s: &Sizes) -> usize {
-    match s.c / s.groups {
-        0..=4 => 1,
-        5..=8 => 2,
-        _ => 4,
-    }
-}
-
-/// Blocks of channels of x of a group.
-fn channel_blocks(s: &Sizes) -> usize {
-    (s.c / s.groups).div_ceil(4 * quads(s))
-}
-
-/// Vectors of packed weights.
-fn packed(s: &Sizes) -> u64 {
-    (s.groups * channel_blocks(s) * quads(s) * s.kernel[0] * s.kernel[1] * (s.o / s.groups)) as u64
-}
-
-/// Classes of pixels of x that the same taps reach.
-fn phases(s: &Sizes) -> usize {
-    s.stride[0].min(s.input[0]) * s.stride[1].min(s.input[1])
-}
-
-/// Rows and columns of a phase, at most.
-fn rows_of_phase(s: &Sizes) -> [usize; 2] {
-    [0, 1].map(|a| s.input[a].div_ceil(s.stride[a]))
-}
-
-fn gcd(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { gcd(b, a % b) }
-}
-
-/// Loop iterations of one invocation that visits every tap, and for each every channel.
 fn taps_then_channels(c: &Call) -> u64 {
-    let s = sizes(c);
-    (s.kernel[0] * (1 + s.kernel[1] * (1 + s.o / s.groups))) as u64
+    phases::taps_then_channels(&sizes(c))
 }
 
 fn choose(_: &Call, adapter: &Adapter) -> usize {
@@ -157,8 +97,13 @@ fn choose(_: &Call, adapter: &Adapter) -> usize {
     CONV2D_BACKWARD_DATA.variants.iter().position(|v| v.how == how).unwrap_or(0)
 }
 
-/// The sizes of the convolution.
+/// What the variants compute.
 fn sizes(c: &Call) -> Sizes {
+    flat(stated(c))
+}
+
+/// The sizes of the convolution as the call states them.
+fn stated(c: &Call) -> Sizes {
     let (d_y, w, input) = (c.shape(D_Y), c.shape(W), c.sizes("input_size"));
     let (stride, padding, dilation) = (c.sizes("stride"), c.sizes("padding"), c.sizes("dilation"));
     let groups = c.int("groups") as usize;

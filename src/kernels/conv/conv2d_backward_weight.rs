@@ -2,7 +2,7 @@
 
 use kernels_ref::conv::Conv2d as Sizes;
 
-use super::conv2d::{Conv2d, groups, list, sizes_scalars, windows};
+use super::conv2d::{Conv2d, flat, groups, list, sizes_scalars, windows};
 use crate::adapter::{Adapter, AdapterKind};
 use crate::graph::Tensor;
 use crate::kernel::{
@@ -42,10 +42,10 @@ pub static CONV2D_BACKWARD_WEIGHT: Kernel = Kernel {
         let per = c.out(0)[1..].iter().product::<usize>() as u64;
         Work { flops: 2 * c.spec(D_Y).len() as u64 * per, bytes: c.bytes() }
     },
-    reference: |r| vec![kernels_ref::conv::conv2d_backward_weight(r.f64(X), r.f64(D_Y), &sizes(r))],
+    reference: |r| vec![kernels_ref::conv::conv2d_backward_weight(r.f64(X), r.f64(D_Y), &stated(r))],
     // A dot product over the pixels of d_y.
     bound: |r, d_w| {
-        let s = sizes(r);
+        let s = stated(r);
         let magnitude = |v: &[f64]| v.iter().map(|v| v.abs()).collect::<Vec<_>>();
         let sums = kernels_ref::conv::conv2d_backward_weight(&magnitude(r.f64(X)), &magnitude(r.f64(D_Y)), &s);
         vec![sums.iter().zip(&d_w[0]).map(|(&a, &d)| r.tol.dot(pixels(&s), a, d)).collect()]
@@ -186,8 +186,13 @@ fn choose(c: &Call, adapter: &Adapter) -> usize {
     CONV2D_BACKWARD_WEIGHT.variants.iter().position(|v| v.how == how).unwrap_or(0)
 }
 
-/// The sizes of the convolution.
+/// What the variants compute.
 fn sizes(c: &Call) -> Sizes {
+    flat(stated(c))
+}
+
+/// The sizes of the convolution as the call states them.
+fn stated(c: &Call) -> Sizes {
     let (x, d_y, kernel) = (c.shape(X), c.shape(D_Y), c.sizes("kernel"));
     let (stride, padding, dilation) = (c.sizes("stride"), c.sizes("padding"), c.sizes("dilation"));
     Sizes {

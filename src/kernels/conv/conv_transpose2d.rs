@@ -1,12 +1,16 @@
-//! Transposed two-dimensional convolution. Shader: shaders/conv/conv_transpose2d.wgsl
+//! Transposed two-dimensional convolution. Shaders: shaders/conv/*transpose*.wgsl
 
 use kernels_ref::conv::Conv2d as Sizes;
 
-use super::conv2d::{Conv2d, groups, list, sizes_scalars};
+use super::conv2d::{Conv2d, flat, groups, list, sizes_scalars};
+use super::phases;
+use crate::adapter::{Adapter, AdapterKind};
 use crate::backward::Adjoint;
 use crate::check::ulp;
 use crate::graph::Tensor;
-use crate::kernel::{Backward, Call, Default as Preset, Grid, Kernel, Param, Port, Ref, Spec, Step, Variant, Work};
+use crate::kernel::{
+    Backward, Call, Default as Preset, Grid, Kernel, Param, Port, Ref, Scratch, Spec, Step, Variant, Work,
+};
 use crate::shape::Dims;
 
 const X: usize = 0;
@@ -26,18 +30,8 @@ pub static CONV_TRANSPOSE2D: Kernel = Kernel {
     ],
     shape,
     scalars: |c| sizes_scalars(&sizes(c)),
-    variants: &[Variant {
-        shader: "conv/conv_transpose2d",
-        steps: &[Step {
-            entry: "conv_transpose2d",
-            grid: |c| Grid::Threads(c.outputs[0].len() as u64),
-            loops: |c| {
-                let s = sizes(c);
-                (s.c / s.groups + 1) as u64 * (s.kernel[0] * s.kernel[1]) as u64 + s.kernel[0] as u64 + 16
-            },
-        }],
-        ..Variant::BASE
-    }],
+    variants: &[TILED, DIRECT, PLAIN],
+    choose,
     work: |c| {
         let per = c.shape(W)[1..].iter().product::<usize>() as u64;
         Work { flops: 2 * c.spec(X).len() as u64 * per, bytes: c.bytes() }
@@ -58,6 +52,67 @@ pub static CONV_TRANSPOSE2D: Kernel = Kernel {
     backward: Backward::Rule(backward),
     ..Kernel::BASE
 };
+
+const PLAIN: Variant = Variant {
+    shader: "conv/conv_transpose2d",
+    steps: &[Step {
+        entry: "conv_transpose2d",
+        grid: |c| Grid::Threads(c.outputs[0].len() as u64),
+        loops: |c| {
+            let s = sizes(c);
+            (s.c / s.groups + 1) as u64 * (s.kernel[0] * s.kernel[1]) as u64 + s.kernel[0] as u64 + 16
+        },
+    }],
+    ..Variant::BASE
+};
+
+const DIRECT: Variant = Variant {
+    how: "direct",
+    shader: "conv/transpose_direct",
+    steps: &[
+        Step {
+            entry: "conv_transpose2d_direct_pack",
+            grid: |c| Grid::Threads(phases::packed(&adjoint(c)) as u64),
+            loops: |_| 0,
+        },
+        Step {
+            entry: "conv_transpose2d_direct",
+            grid: |c| phases::lanes(&adjoint(c)),
+            loops: |c| phases::taps_then_channels(&adjoint(c)),
+        },
+    ],
+    pack: &["conv_transpose2d_direct_pack"],
+    scratch: &[Scratch { name: "packed", spec: |c| Spec::f32(&[phases::packed(&adjoint(c)), 4]) }],
+    scalars: |c| sizes_scalars(&adjoint(c)).extend(phases::direct_scalars(&adjoint(c))),
+    ..Variant::BASE
+};
+
+const TILED: Variant = Variant {
+    how: "tiled",
+    shader: "conv/transpose_tiled",
+    applies: |c, _| phases::fills_tiles(&adjoint(c)),
+    steps: &[Step {
+        entry: "conv_transpose2d_tiled",
+        grid: |c| phases::tiles(&adjoint(c)),
+        loops: |c| phases::tiled_loops(&adjoint(c)),
+    }],
+    scalars: |c| sizes_scalars(&adjoint(c)).extend(phases::tiled_scalars(&adjoint(c))),
+    ..Variant::BASE
+};
+
+/// The convolution whose image is y and whose windows are x.
+fn adjoint(c: &Call) -> Sizes {
+    let s = sizes(c);
+    flat(Sizes { c: s.o, input: s.output, o: s.c, output: s.input, ..s })
+}
+
+fn choose(_: &Call, adapter: &Adapter) -> usize {
+    let how = match adapter.kind {
+        AdapterKind::Cpu => DIRECT.how,
+        _ => TILED.how,
+    };
+    CONV_TRANSPOSE2D.variants.iter().position(|v| v.how == how).unwrap_or(0)
+}
 
 /// The adjoint of the adjoint: a convolution of `d_y`. With an output padding of a stride and more, windows that
 /// begin in it saw nothing of `x`.

@@ -6,6 +6,8 @@ pub mod conv2d;
 pub mod conv2d_backward_data;
 pub mod conv2d_backward_weight;
 pub mod conv_transpose2d;
+mod phases;
+mod winograd;
 
 /// Every kernel of this family.
 pub static KERNELS: &[&Kernel] = &[

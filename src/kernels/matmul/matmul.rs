@@ -20,6 +20,10 @@ const RESIDUAL: usize = 3;
 const COLUMNS: usize = 64;
 /// Rows and columns of a tile of `tiled`.
 const TILE: usize = 64;
+/// Rows and columns of a tile of `wide`, and the tiles from which it is taken: fewer leave most of a GPU idle, where the
+/// smaller tiles of `tiled` are four times as many.
+const WIDE_TILE: usize = 128;
+const MANY: usize = 64;
 /// Workgroups that `split` makes at most, the shortest of its pieces, and the inner size from which it is taken.
 const ENOUGH: usize = 512;
 const SHORTEST: usize = 512;
@@ -42,7 +46,7 @@ pub static MATMUL: Kernel = Kernel {
     params: &[epilogue::SCALE, epilogue::ACTIVATION, epilogue::ACTIVATION_OUT],
     shape,
     scalars,
-    variants: &[SPLIT, TILED, MATVEC, VEC4, DIRECT, PLAIN],
+    variants: &[SPLIT, WIDE, TILED, MATVEC, VEC4, DIRECT, PLAIN],
     choose,
     work: |c| {
         let p = Problem::of(c);
@@ -100,12 +104,25 @@ const TILED: Variant = Variant {
             let p = Problem::of(c);
             Grid::Groups(p.tiles() as u64)
         },
-        loops: |c| Problem::of(c).k as u64 * 17 / 16 + 96,
+        loops: |c| Problem::of(c).k as u64 * 17 / 16 + 112,
     }],
     scalars: |c| {
         let p = Problem::of(c);
         Scalars::new().set("A_K_OUTERMOST", p.a[1] != 1).set("W_K_OUTERMOST", p.w[0] != 1)
     },
+    ..Variant::BASE
+};
+
+const WIDE: Variant = Variant {
+    how: "wide",
+    shader: "matmul/wide",
+    applies: |c, _| Problem::of(c).m > FEW && Problem::of(c).vectors(c),
+    steps: &[Step {
+        entry: "matmul_wide",
+        grid: |c| Grid::Groups(Problem::of(c).tiles_of(WIDE_TILE) as u64),
+        loops: |c| Problem::of(c).k as u64 * 17 / 16 + 128,
+    }],
+    scalars: |c| Scalars::new().set("K_INNERMOST", Problem::of(c).w[0] == 1),
     ..Variant::BASE
 };
 
@@ -191,6 +208,7 @@ fn choose(c: &Call, adapter: &Adapter) -> usize {
         // One tile alone would walk all of it: a long sum of few results leaves most of a GPU idle.
         _ if Problem::of(c).k >= LONG && SPLIT.fits(c, adapter) => SPLIT.how,
         (_, m) if m <= 2 * FEW => MATVEC.how,
+        _ if Problem::of(c).tiles_of(WIDE_TILE) >= MANY && WIDE.fits(c, adapter) => WIDE.how,
         _ => TILED.how,
     };
     MATMUL.variants.iter().position(|v| v.how == how).unwrap_or(0)
@@ -258,7 +276,12 @@ impl Problem {
 
     /// Tiles of `tiled`.
     fn tiles(&self) -> usize {
-        self.count() * self.m.div_ceil(TILE) * self.columns.div_ceil(TILE)
+        self.tiles_of(TILE)
+    }
+
+    /// Tiles of `side` rows and columns.
+    fn tiles_of(&self, side: usize) -> usize {
+        self.count() * self.m.div_ceil(side) * self.columns.div_ceil(side)
     }
 
     fn count(&self) -> usize {

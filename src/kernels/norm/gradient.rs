@@ -133,11 +133,12 @@ pub(super) fn slope<'g>(rstd: Tensor<'g>, d_rstd: Tensor<'g>) -> Tensor<'g> {
     -(rstd.square() * rstd * d_rstd)
 }
 
-/// The gradients of [`super::group_norm`] and [`super::instance_norm`]: `d` is that of the result before the activations.
-pub(super) fn of_groups<'g>(n: &Adjoint<'_, 'g>, d: Tensor<'g>) -> Vec<Option<Tensor<'g>>> {
-    let (x, mean, rstd) = (n.x(0), n.y(1), n.y(2));
+/// The gradients of [`super::group_norm`] and [`super::instance_norm`], of the shifted `x`: `d` is that of the result
+/// before the activations.
+pub(super) fn of_groups<'g>(n: &Adjoint<'_, 'g>, x: Tensor<'g>, d: Tensor<'g>) -> Vec<Option<Tensor<'g>>> {
+    let (mean, rstd) = (n.y(1), n.y(2));
     let d_wb = x.group_norm_backward_w(d, mean, rstd);
-    let d_x = n.wanted(0, || {
+    let d_x = || {
         let (shape, rows) = (n.shape(0), n.out(1));
         let d_x = x.group_norm_backward(n.opt(1), d, mean, rstd, d_wb);
         if n.d_opt(1).is_none() && n.d_opt(2).is_none() {
@@ -149,9 +150,13 @@ pub(super) fn of_groups<'g>(n: &Adjoint<'_, 'g>, d: Tensor<'g>) -> Vec<Option<Te
         let centred = || x.reshape(&by_rows) - last(mean);
         let slope = n.d_opt(2).map(|d| last(slope(rstd, d)));
         through_statistics(d_x.reshape(&by_rows), n.d_opt(1).map(last), centred, slope, cols).reshape(shape)
-    });
+    };
     let of_sample = |which| d_wb.sum(&[0], false).slice(-1, which, 1).squeeze(-1);
-    vec![d_x, n.wanted(1, || of_sample(0)), n.wanted(2, || of_sample(1))]
+    let d_shift = || {
+        let (b, c) = (n.shape(0)[0], n.shape(0)[1]);
+        d_x().reshape(&[b, c, n.shape(0)[2..].iter().product()]).sum(&[2], false)
+    };
+    vec![n.wanted(0, d_x), n.wanted(1, || of_sample(0)), n.wanted(2, || of_sample(1)), n.wanted(3, d_shift)]
 }
 
 /// The gradients of `w` and `b` of a normalisation of channels by `mean` and `rstd`, each `(C)`.

@@ -1,19 +1,28 @@
 //! Group normalisation. Shaders: shaders/norm/group_norm.wgsl, group_norm_split.wgsl, group_norm_direct.wgsl
 
+use std::borrow::Cow;
+
 use super::gradient::of_groups;
 use super::{affine_error, channels_space, expect_eps, expect_vector, lanes, normal_error, statistics_error};
 use crate::adapter::{Adapter, AdapterKind};
 use crate::backward::Adjoint;
+use crate::check::U;
 use crate::graph::Tensor;
 use crate::kernel::{
     Backward, Call, Default, Epilogue, Fusion, Grid, Kernel, Param, Port, Ref, Scalars, Scratch, Spec, Step, Value,
     Variant, Work,
 };
 use crate::kernels::elementwise::activation;
+use crate::shape::Dims;
 
 const X: usize = 0;
 const W: usize = 1;
 const B: usize = 2;
+const SHIFT: usize = 3;
+
+/// `shift (B, C)` is what the planner found added to `x` before.
+pub(super) const INPUTS: &[Port] =
+    &[Port::f32("x"), Port::f32("w").optional(), Port::f32("b").optional(), Port::f32("shift").optional()];
 
 /// Parts of a split row have at least this many elements …
 const PART: usize = 4096;
@@ -23,7 +32,7 @@ const PARTS: usize = 64;
 /// Gives every group of channels of a sample zero mean and unit variance, then scales and shifts channels.
 pub static GROUP_NORM: Kernel = Kernel {
     name: "group_norm",
-    inputs: &[Port::f32("x"), Port::f32("w").optional(), Port::f32("b").optional()],
+    inputs: INPUTS,
     outputs: &["y", "mean", "rstd"],
     params: &[
         Param::new("num_groups", Default::NeedInt),
@@ -51,9 +60,10 @@ pub static GROUP_NORM: Kernel = Kernel {
     ..Kernel::BASE
 };
 
-/// The activation is applied before the result is written.
+/// The activation is applied before the result is written, and a shift of the channels as x is read.
 pub(super) const FUSION: Fusion = Fusion {
     epilogue: Some(Epilogue { bias: None, bias_axis_from_end: 1, residual: None, scale: false, fold: None }),
+    shift: Some(SHIFT),
     ..Fusion::NONE
 };
 
@@ -171,6 +181,10 @@ pub(super) fn shape(c: &Call) -> Result<Vec<Spec>, String> {
             return Err(activation::unknown(param, c.text(param)));
         }
     }
+    let of_sample = &c.shape(X)[..2];
+    if c.has(SHIFT) && c.shape(SHIFT) != of_sample {
+        return Err(format!("shift is {}, expected {}", Dims(c.shape(SHIFT)), Dims(of_sample)));
+    }
     let statistics = Spec::f32(&[c.shape(X)[0], Rows::of(c).groups]);
     Ok(vec![c.spec(X), statistics.clone(), statistics])
 }
@@ -190,10 +204,19 @@ pub(super) fn scalars(c: &Call) -> Scalars {
         .set("WG", lanes(rows.cols) as u32)
 }
 
+/// `x`, shifted.
+pub(super) fn seen<'a>(r: &'a Ref) -> Cow<'a, [f64]> {
+    let space = Rows::of(r).space;
+    match r.opt(SHIFT) {
+        None => Cow::Borrowed(r.f64(X)),
+        Some(shift) => r.f64(X).iter().enumerate().map(|(i, x)| x + shift[i / space]).collect(),
+    }
+}
+
 /// Before the activations.
 fn normalised(r: &Ref) -> (Vec<f64>, Vec<f64>, Vec<f64>) {
     let (rows, eps) = (Rows::of(r), r.float("eps"));
-    kernels_ref::norm::group_norm(r.f64(X), r.opt(W), r.opt(B), rows.channels, rows.space, rows.groups, eps)
+    kernels_ref::norm::group_norm(&seen(r), r.opt(W), r.opt(B), rows.channels, rows.space, rows.groups, eps)
 }
 
 pub(super) fn reference(r: &Ref) -> Vec<Vec<f64>> {
@@ -204,14 +227,18 @@ pub(super) fn reference(r: &Ref) -> Vec<Vec<f64>> {
     vec![y, mean, rstd]
 }
 
-/// As [`super::layer_norm`], carried through the activations.
+/// As [`super::layer_norm`], carried through the activations. A shift rounds every x to half an ulp, by which the
+/// normalised value moves as x does, its mean, and `|value| ≤ √n` times their root mean square.
 pub(super) fn bound(r: &Ref, out: &[Vec<f64>]) -> Vec<Vec<f64>> {
     let (rows, tol) = (Rows::of(r), r.tol);
     let (inner, outer) = (r.text("activation"), r.text("activation_out"));
     let normal = normalised(r).0;
     let (mut dy, mut dm, mut dr) = (vec![], vec![], vec![]);
-    for (row, x) in r.f64(X).chunks(rows.cols).enumerate() {
-        let error = normal_error(tol, x, out[2][row]);
+    for (row, x) in seen(r).chunks(rows.cols).enumerate() {
+        let largest = x.iter().fold(0.0, |a: f64, v| a.max(v.abs()));
+        let rounding = if r.has(SHIFT) { tol.pick(1.0, 2.0) * U * largest } else { 0.0 };
+        let moved = rounding * out[2][row] * (2.0 + (rows.cols as f64).sqrt());
+        let error = normal_error(tol, x, out[2][row]) + moved;
         for i in 0..rows.cols {
             let c = row % rows.groups * rows.group_channels + i / rows.space;
             let (w, b) = (r.opt(W).map_or(1.0, |w| w[c]), r.opt(B).map_or(0.0, |b| b[c]));
@@ -221,8 +248,8 @@ pub(super) fn bound(r: &Ref, out: &[Vec<f64>]) -> Vec<Vec<f64>> {
             dy.push(activation::bound(outer, between, y, tol, d));
         }
         let (m, s) = statistics_error(tol, x, out[1][row], out[2][row]);
-        dm.push(m);
-        dr.push(s);
+        dm.push(m + rounding);
+        dr.push(s + moved * out[2][row]);
     }
     vec![dy, dm, dr]
 }
@@ -230,14 +257,18 @@ pub(super) fn bound(r: &Ref, out: &[Vec<f64>]) -> Vec<Vec<f64>> {
 /// Through the activations, which are computed again of what they were applied to.
 pub(super) fn backward<'g>(n: &Adjoint<'_, 'g>) -> Vec<Option<Tensor<'g>>> {
     let names = [n.text("activation"), n.text("activation_out")];
-    let mut d = n.d(0);
+    let (mut d, x) = (n.d(0), n.x(X));
+    let x = n.opt(SHIFT).map_or(x, |shift| {
+        let ones = vec![1; x.rank() - 2];
+        x + shift.reshape(&[&x.shape()[..2], &ones].concat())
+    });
     if names != ["none", "none"] {
         let groups = n.out(1)[1];
-        let between = n.x(X).group_norm(groups, n.opt(W), n.opt(B), n.float("eps"));
+        let between = x.group_norm(groups, n.opt(W), n.opt(B), n.float("eps"));
         let inner = n.activated(names[0], between);
         d = n.through(names[0], between, n.through(names[1], inner, d));
     }
-    of_groups(n, d)
+    of_groups(n, x, d)
 }
 
 impl<'g> Tensor<'g> {
@@ -256,6 +287,6 @@ impl<'g> Tensor<'g> {
     #[track_caller]
     pub fn group_norm(self, num_groups: usize, w: Option<Tensor<'g>>, b: Option<Tensor<'g>>, eps: f64) -> Tensor<'g> {
         let params = [("num_groups", num_groups.into()), ("eps", eps.into())];
-        self.graph().dispatch(&GROUP_NORM, &[Some(self), w, b], &params)[0]
+        self.graph().dispatch(&GROUP_NORM, &[Some(self), w, b, None], &params)[0]
     }
 }

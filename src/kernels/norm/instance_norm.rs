@@ -1,14 +1,16 @@
 //! Instance normalisation: group normalisation with groups of one channel. Shader: shaders/norm/group_norm.wgsl
 
-use super::group_norm::{DIRECT, FUSION, SPLIT, backward, bound, choose, row_grid, row_loops, scalars, shape};
+use super::group_norm::{
+    DIRECT, FUSION, INPUTS, SPLIT, backward, bound, choose, row_grid, row_loops, scalars, seen, shape,
+};
 use crate::graph::Tensor;
-use crate::kernel::{Backward, Default, Kernel, Param, Port, Ref, Step, Variant, Work};
+use crate::kernel::{Backward, Default, Kernel, Param, Ref, Step, Variant, Work};
 use crate::kernels::elementwise::activation;
 
 /// Gives every channel of every sample zero mean and unit variance, then scales and shifts.
 pub static INSTANCE_NORM: Kernel = Kernel {
     name: "instance_norm",
-    inputs: &[Port::f32("x"), Port::f32("w").optional(), Port::f32("b").optional()],
+    inputs: INPUTS,
     outputs: &["y", "mean", "rstd"],
     params: &[
         Param::new("eps", Default::Float(1e-5)),
@@ -38,7 +40,7 @@ pub static INSTANCE_NORM: Kernel = Kernel {
 fn reference(r: &Ref) -> Vec<Vec<f64>> {
     let (channels, space) = (r.shape(0)[1], r.shape(0)[2..].iter().product());
     let (mut y, mean, rstd) =
-        kernels_ref::norm::instance_norm(r.f64(0), r.opt(1), r.opt(2), channels, space, r.float("eps"));
+        kernels_ref::norm::instance_norm(&seen(r), r.opt(1), r.opt(2), channels, space, r.float("eps"));
     for v in &mut y {
         *v = activation::apply(r.text("activation_out"), activation::apply(r.text("activation"), *v));
     }
@@ -60,6 +62,6 @@ impl<'g> Tensor<'g> {
     /// Ulyanov, Vedaldi, Lempitsky 2016, arXiv:1607.08022, eq. 4 · PyTorch `F.instance_norm`
     #[track_caller]
     pub fn instance_norm(self, w: Option<Tensor<'g>>, b: Option<Tensor<'g>>, eps: f64) -> Tensor<'g> {
-        self.graph().dispatch(&INSTANCE_NORM, &[Some(self), w, b], &[("eps", eps.into())])[0]
+        self.graph().dispatch(&INSTANCE_NORM, &[Some(self), w, b, None], &[("eps", eps.into())])[0]
     }
 }

@@ -2,10 +2,14 @@
 
 use kernels_ref::recurrent as reference;
 
+use super::gru_step::GRU_STEP;
+use super::step::ROWS;
 use super::{elements, expect, scalars};
 use crate::backward::Adjoint;
+use crate::check::Tol;
 use crate::graph::Tensor;
-use crate::kernel::{Backward, Kernel, Port, Ref, Spec, Step, Variant, Work};
+use crate::kernel::{Backward, Fusion, Kernel, Port, Product, Ref, Spec, Step, Variant, Work};
+use crate::kernels::matmul::matmul::MATMUL;
 use crate::kernels::near::Near;
 
 const A: usize = 0;
@@ -29,7 +33,11 @@ pub static GRU_CELL: Kernel = Kernel {
     }],
     work: |c| Work { flops: 45 * c.spec(H).len() as u64, bytes: c.bytes() },
     reference: |r| reference::gru_cell(r.f64(A), r.f64(U), r.f64(H), r.shape(H)[1]).into(),
-    bound,
+    bound: |r, _| {
+        let near = |i: usize| Near::exact(r.f64(U)[i], r.tol);
+        bound(r.tol, r.f64(A), r.f64(H), r.shape(H)[1], near)
+    },
+    fusion: Fusion { of_product: Some(Product { port: U, of: &MATMUL, with: &GRU_STEP, rows: ROWS }), ..Fusion::NONE },
     backward: Backward::Rule(backward),
     ..Kernel::BASE
 };
@@ -50,17 +58,17 @@ fn backward<'g>(n: &Adjoint<'_, 'g>) -> Vec<Option<Tensor<'g>>> {
     vec![Some(found[0] + to_a), Some(found[1] + to_u), Some(found[2])]
 }
 
-/// The same operations with what each may be off.
-fn bound(r: &Ref, _: &[Vec<f64>]) -> Vec<Vec<f64>> {
-    let (count, hidden) = (r.f64(H).len(), r.shape(H)[1]);
-    let near = |v: f64| Near::exact(v, r.tol);
+/// The same operations with what each may be off, where `u` of element i is near `u(i)`.
+pub(super) fn bound(tol: Tol, a: &[f64], h: &[f64], hidden: usize, u: impl Fn(usize) -> Near) -> Vec<Vec<f64>> {
+    let count = h.len();
+    let near = |v: f64| Near::exact(v, tol);
     let (mut h_next, mut gates) = (vec![0.0; count], vec![0.0; 3 * count]);
     for i in 0..count {
         let j = |block: usize| (3 * (i / hidden) + block) * hidden + i % hidden;
-        let [a, u] = [A, U].map(|port| [0, 1, 2].map(|block| near(r.f64(port)[j(block)])));
+        let (a, u) = ([0, 1, 2].map(|block| near(a[j(block)])), [0, 1, 2].map(|block| u(j(block))));
         let (reset, z) = ((a[0] + u[0]).sigmoid(), (a[1] + u[1]).sigmoid());
         let n = (a[2] + reset * u[2]).tanh();
-        h_next[i] = ((near(1.0) - z) * n + z * near(r.f64(H)[i])).bound();
+        h_next[i] = ((near(1.0) - z) * n + z * near(h[i])).bound();
         for (block, gate) in [reset, z, n].into_iter().enumerate() {
             gates[j(block)] = gate.bound();
         }

@@ -2,9 +2,13 @@
 
 use kernels_ref::recurrent as reference;
 
+use super::lstm_step::LSTM_STEP;
+use super::step::ROWS;
 use super::{elements, expect, scalars};
+use crate::check::Tol;
 use crate::graph::Tensor;
-use crate::kernel::{Backward, Kernel, Port, Ref, Spec, Step, Variant, Work};
+use crate::kernel::{Backward, Fusion, Kernel, Port, Product, Ref, Spec, Step, Variant, Work};
+use crate::kernels::matmul::matmul::MATMUL;
 use crate::kernels::near::Near;
 
 const A: usize = 0;
@@ -28,7 +32,11 @@ pub static LSTM_CELL: Kernel = Kernel {
     }],
     work: |c| Work { flops: 60 * c.spec(C).len() as u64, bytes: c.bytes() },
     reference: |r| reference::lstm_cell(r.f64(A), r.f64(U), r.f64(C), r.shape(C)[1]).into(),
-    bound,
+    bound: |r, _| {
+        let near = |i: usize| Near::exact(r.f64(U)[i], r.tol);
+        bound(r.tol, r.f64(A), r.f64(C), r.shape(C)[1], near)
+    },
+    fusion: Fusion { of_product: Some(Product { port: U, of: &MATMUL, with: &LSTM_STEP, rows: ROWS }), ..Fusion::NONE },
     backward: Backward::Rule(|n| {
         let inputs = [Some(n.y(2)), Some(n.x(C)), Some(n.y(1)), Some(n.d(0)), n.d_opt(1)];
         let found = n.graph().dispatch(&LSTM_CELL_BACKWARD, &inputs, &[]);
@@ -50,16 +58,16 @@ fn gate_slopes(gates: Tensor<'_>) -> Tensor<'_> {
     gates.graph().concat(&parts, -1)
 }
 
-/// The same operations with what each may be off.
-fn bound(r: &Ref, _: &[Vec<f64>]) -> Vec<Vec<f64>> {
-    let (n, hidden) = (r.f64(C).len(), r.shape(C)[1]);
-    let near = |v: f64| Near::exact(v, r.tol);
+/// The same operations with what each may be off, where `u` of element i is near `u(i)`.
+pub(super) fn bound(tol: Tol, a: &[f64], c: &[f64], hidden: usize, u: impl Fn(usize) -> Near) -> Vec<Vec<f64>> {
+    let n = c.len();
+    let near = |v: f64| Near::exact(v, tol);
     let (mut h, mut c_next, mut gates) = (vec![0.0; n], vec![0.0; n], vec![0.0; 4 * n]);
     for at in 0..n {
         let j = |block: usize| (4 * (at / hidden) + block) * hidden + at % hidden;
-        let before = |block: usize| near(r.f64(A)[j(block)]) + near(r.f64(U)[j(block)]);
+        let before = |block: usize| near(a[j(block)]) + u(j(block));
         let [i, f, g, o] = [before(0).sigmoid(), before(1).sigmoid(), before(2).tanh(), before(3).sigmoid()];
-        let cell = f * near(r.f64(C)[at]) + i * g;
+        let cell = f * near(c[at]) + i * g;
         c_next[at] = cell.bound();
         h[at] = (o * cell.tanh()).bound();
         for (block, gate) in [i, f, g, o].into_iter().enumerate() {

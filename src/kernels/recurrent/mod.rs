@@ -1,14 +1,23 @@
-//! Steps of recurrent cells, behind their products.
+//! Steps of recurrent cells, behind their products or with them.
 
 use crate::kernel::{Call, Grid, Kernel, Scalars};
 use crate::shape::Dims;
 
 pub mod gru_cell;
+pub mod gru_step;
 pub mod lstm_cell;
+pub mod lstm_step;
+mod step;
 
 /// Every kernel of this family.
-pub static KERNELS: &[&Kernel] =
-    &[&lstm_cell::LSTM_CELL, &lstm_cell::LSTM_CELL_BACKWARD, &gru_cell::GRU_CELL, &gru_cell::GRU_CELL_BACKWARD];
+pub static KERNELS: &[&Kernel] = &[
+    &lstm_cell::LSTM_CELL,
+    &lstm_cell::LSTM_CELL_BACKWARD,
+    &lstm_step::LSTM_STEP,
+    &gru_cell::GRU_CELL,
+    &gru_cell::GRU_CELL_BACKWARD,
+    &gru_step::GRU_STEP,
+];
 
 /// Elements of the state at `port`, one invocation each.
 fn elements(c: &Call, port: usize) -> Grid {

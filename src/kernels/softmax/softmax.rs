@@ -1,13 +1,19 @@
 //! Softmax. Shaders: shaders/softmax/softmax.wgsl, softmax_vec4.wgsl
 
 use super::{
-    SCRATCH, choose, cols, fours, lane_grid, lane_loops, largest, part_grid, part_loops, row_grid, row_loops, scalars,
-    shape, sum_error,
+    SCRATCH, choose, cols, fours, lane_grid, lane_loops, largest, part_grid, part_loops, row_grid, row_loops, rows,
+    scalars, shape, sum_error,
 };
+use crate::adapter::AdapterKind;
 use crate::check::U;
 use crate::graph::Tensor;
-use crate::kernel::{Backward, Kernel, Port, Ref, Step, Variant, Work};
+use crate::kernel::{Backward, Grid, Kernel, Port, Ref, Step, Variant, Work};
 use crate::shape::axis_index;
+
+/// Index of the variant `subgroup`.
+const SUBGROUP: usize = 3;
+/// Elements that a lane of `subgroup` holds.
+const HELD: usize = 16;
 
 /// Turns every row of the last axis into weights that are positive and sum to 1.
 pub static SOFTMAX: Kernel = Kernel {
@@ -40,12 +46,29 @@ pub static SOFTMAX: Kernel = Kernel {
             ..Variant::BASE
         },
         Variant {
+            how: "subgroup",
+            shader: "softmax/softmax_subgroup",
+            applies: |c, adapter| adapter.subgroup.is_some_and(|(least, _)| cols(c) <= HELD * least as usize),
+            // Two subgroups a workgroup, or more that find fewer rows left.
+            steps: &[Step {
+                entry: "softmax_subgroup",
+                grid: |c| Grid::Groups(rows(c).div_ceil(2) as u64),
+                loops: |_| 8,
+            }],
+            ..Variant::BASE
+        },
+        Variant {
             shader: "softmax/softmax",
             steps: &[Step { entry: "softmax", grid: row_grid, loops: row_loops }],
             ..Variant::BASE
         },
     ],
-    choose,
+    choose: |c, adapter| match adapter.kind {
+        AdapterKind::Cpu => choose(c, adapter),
+        // One read in place of three, and no barrier.
+        _ if SOFTMAX.variants[SUBGROUP].fits(c, adapter) => SUBGROUP,
+        _ => choose(c, adapter),
+    },
     work: |c| Work { flops: 7 * c.spec(0).len() as u64, bytes: c.bytes() },
     reference: |r| vec![kernels_ref::softmax::softmax(r.f64(0), cols(r))],
     bound,
