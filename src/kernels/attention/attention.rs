@@ -1,11 +1,11 @@
-//! Fused softmax attention. Shaders: shaders/attention/attention.wgsl, attention_direct.wgsl
+//! Fused softmax attention. Shaders: shaders/attention/attention.wgsl, attention_direct.wgsl, attention_split.wgsl
 
 use std::f64::consts::LOG2_E;
 
 use kernels_ref::attention::{AttentionRow, NOTHING, attention_row, attention_weights};
 
 use super::attention_backward::backward;
-use super::{probabilities, scale, sizes, strides};
+use super::{probabilities, scale, sizes, split, strides};
 use crate::adapter::AdapterKind;
 use crate::check::{Tol, U};
 use crate::graph::Tensor;
@@ -37,6 +37,7 @@ pub static ATTENTION: Kernel = Kernel {
     shape,
     scalars,
     variants: &[
+        split::SPLIT,
         Variant {
             how: "direct",
             shader: "attention/attention_direct",
@@ -73,7 +74,15 @@ pub static ATTENTION: Kernel = Kernel {
     ],
     // A tile of 32 queries is mostly idle with fewer; on a CPU the tiled variant still wins from about 16 on
     // (12 heads of 64, S = 1024: 3.2 s against 5.2 s on a busy lavapipe of 2 cores).
-    choose: |c, adapter| usize::from(adapter.kind != AdapterKind::Cpu || c.shape(0)[2] > 16),
+    choose: |c, adapter| {
+        let how = match adapter.kind {
+            AdapterKind::Cpu if c.shape(0)[2] <= 16 => "direct",
+            AdapterKind::Cpu => "",
+            _ if split::pays(c) => "split",
+            _ => "",
+        };
+        ATTENTION.variants.iter().position(|v| v.how == how).unwrap_or(0)
+    },
     work: |c| {
         let (q, v) = (c.spec(0).len() as u64, c.spec(2).shape);
         let pairs = q / c.shape(0)[3] as u64 * v[2] as u64 / if c.flag("causal") { 2 } else { 1 };
