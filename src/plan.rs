@@ -20,6 +20,7 @@ mod assign;
 mod bind;
 mod emit;
 mod fuse;
+mod half;
 mod live;
 mod scan;
 
@@ -33,8 +34,8 @@ pub struct Options {
     /// Weights stay as they are loaded: what follows from them alone is computed once. `false` where another plan over
     /// the same store updates them.
     pub fixed_weights: bool,
-    /// Keep weights as f16 where every kernel that reads them can.
-    pub f16_weights: bool,
+    /// What is stored as f16.
+    pub half: Half,
     /// The variant to take wherever a kernel has it (`Some("")` is the plain one).
     pub variant: Option<String>,
     /// WGSL sources.
@@ -51,13 +52,28 @@ impl Default for Options {
             fuse: true,
             reuse: true,
             fixed_weights: true,
-            f16_weights: false,
+            half: Half::Nothing,
             variant: None,
             shaders: Shaders::built_in(),
             guard: 0,
             max_bytes: None,
         }
     }
+}
+
+/// What a plan stores as f16. Arithmetic stays in f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Half {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Weights where every kernel that reads them can; needs no feature of the adapter.
+    Weights,
+    /// Weights, states, and what operations hand to each other; needs [`Adapter::f16`]. Inputs, results, host-made
+    /// tables, statistics and what steps of a scan carry stay f32.
+    Values,
+    /// As `Values`, with inputs and results: what rows of kernels take.
+    Everything,
 }
 
 /// What a buffer of a plan holds.
@@ -142,6 +158,8 @@ pub struct Dispatch {
     pub params: Vec<u8>,
     /// Pipeline constants.
     pub overrides: Vec<(String, f64)>,
+    /// Bindings whose elements are f16 where the shader says f32.
+    pub half: Vec<String>,
     /// The step of the scan it belongs to.
     pub step: Option<usize>,
 }
@@ -253,13 +271,7 @@ impl Plan {
 
     /// Plans `graph` for `adapter`.
     pub fn with(graph: &Arc<FixedGraph>, adapter: &Adapter, options: &Options) -> Result<Plan> {
-        let mut draft = live::draft(graph, options.fixed_weights);
-        if options.fuse {
-            fuse::epilogues(&mut draft);
-        }
-        if options.f16_weights {
-            live::narrow_weights(&mut draft);
-        }
+        let draft = draft(graph, Some(adapter), options)?;
         let plan = emit::emit(draft, adapter, options)?;
         let totals = plan.totals();
         if let Some(max) = options.max_bytes
@@ -269,6 +281,14 @@ impl Plan {
             return Err(Error::limit("the plan", message));
         }
         Ok(plan)
+    }
+
+    /// Dtypes and shapes of the values of `graph` as a plan with `options` stores them.
+    ///
+    /// # Errors
+    /// If a shader cannot be read
+    pub fn stored(graph: &Arc<FixedGraph>, options: &Options) -> Result<Vec<Spec>> {
+        Ok(draft(graph, None, options)?.specs)
     }
 
     /// The value that stands for `value`: itself, or an equal one made before.
@@ -290,7 +310,7 @@ impl Plan {
             .packing
             .iter()
             .chain(&self.dispatches)
-            .map(|d| (self.ops[d.op].variant().shader, d.entry, format!("{:?}", d.overrides)))
+            .map(|d| (self.ops[d.op].variant().shader, d.entry, format!("{:?} {:?}", d.overrides, d.half)))
             .collect();
         pipelines.sort();
         pipelines.dedup();
@@ -409,6 +429,26 @@ impl fmt::Display for Plan {
         }
         Ok(())
     }
+}
+
+/// Live operations, fused, with the dtypes in which they are stored.
+fn draft(graph: &Arc<FixedGraph>, adapter: Option<&Adapter>, options: &Options) -> Result<Draft> {
+    let mut draft = live::draft(graph, options.fixed_weights);
+    if options.fuse {
+        fuse::epilogues(&mut draft);
+    }
+    match options.half {
+        Half::Nothing => {}
+        Half::Weights => half::weights(&mut draft),
+        Half::Values | Half::Everything => {
+            if let Some(adapter) = adapter.filter(|a| !a.f16) {
+                let message = format!("needs 16-bit floats in shaders (SHADER_F16), and {} has none", adapter.name);
+                return Err(Error::limit("f16", message));
+            }
+            half::values(&mut draft, options)?;
+        }
+    }
+    Ok(draft)
 }
 
 /// A plan in the making.

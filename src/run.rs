@@ -96,8 +96,10 @@ impl Runner {
         pack(&device, &packing)?;
         let mut inputs: HashMap<_, _> = plan.graph.inputs().map(|(n, s)| (n.to_owned(), (s.clone(), None))).collect();
         for (i, buffer) in plan.buffers.iter().enumerate() {
-            if let BufferKind::Input(name) = &buffer.kind {
-                inputs.insert(name.clone(), (buffer.spec.clone(), Some(i)));
+            if let BufferKind::Input(name) = &buffer.kind
+                && let Some(input) = inputs.get_mut(name)
+            {
+                input.1 = Some(i);
             }
         }
         let copy = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
@@ -129,9 +131,13 @@ impl Runner {
             let found = format!("{} {}", tensor.dtype(), Dims(tensor.shape()));
             return Err(Error::tensor(name, format!("is {found}, expected {} {}", spec.dtype, Dims(&spec.shape))));
         }
-        match buffer {
-            Some(i) => write(&self.device, &self.buffers[*i].raw, 0, tensor.bytes()),
-            None => Ok(()),
+        let Some(i) = *buffer else { return Ok(()) };
+        match self.plan.buffers[i].spec.dtype {
+            stored if stored == spec.dtype => write(&self.device, &self.buffers[i].raw, 0, tensor.bytes()),
+            stored => {
+                let rounded = HostTensor::from_f64(stored, &spec.shape, &tensor.to_f64());
+                write(&self.device, &self.buffers[i].raw, 0, rounded.bytes())
+            }
         }
     }
 
@@ -427,7 +433,7 @@ fn record(device: &Arc<Device>, plan: &Plan, buffers: &[Held], checks: Checks) -
     write(device, &uniforms, 0, &blocks)?;
     let one = |d: &Dispatch| {
         let variant = plan.ops[d.op].variant();
-        let module = plan.shaders.module(variant.shader)?;
+        let module = plan.shaders.module_with(variant.shader, &d.half)?;
         let pipeline = device.pipeline(&module, d.entry, &d.overrides, checks == Checks::On)?;
         let entries: Vec<_> = d
             .bindings

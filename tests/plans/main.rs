@@ -1,9 +1,10 @@
-//! Plans: every fusion pattern, slots, shared and dead nodes, scans, split weights, limits, snapshots.
+//! Plans: every fusion pattern, slots, shared and dead nodes, scans, split weights, limits, f16, snapshots.
 //!
 //! `HANDMILL_REQUIRE_GPU=1` makes a missing adapter a failure; without one, what needs a device returns early.
 
 mod fusion;
 mod graphs;
+mod half;
 mod limits;
 mod scans;
 mod snapshots;

@@ -13,7 +13,7 @@ use handmill::error::{Error, Result};
 use handmill::file::write_atomic;
 use regex::Regex;
 
-use crate::target::check_output;
+use crate::target::{StoredDtype, check_output};
 use crate::{Outcome, notice, print};
 
 /// Arguments of `handmill bench`.
@@ -37,6 +37,9 @@ pub struct Args {
     /// Write benches/record/ADAPTER/DATE.csv and .txt
     #[arg(long)]
     record: bool,
+    /// Storage of what cases read and write
+    #[arg(long, value_enum, default_value = "f32")]
+    dtype: StoredDtype,
     /// Samples of every variant
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(3..))]
     samples: u16,
@@ -64,7 +67,7 @@ enum Group {
 pub fn bench(args: &Args) -> Result<Outcome> {
     let cases = chosen(args)?;
     if args.list {
-        print(&cases.iter().map(|case| format!("{}\n", case.name)).collect::<String>());
+        print(&cases.iter().map(|case| format!("{}\n", named(case, args.dtype))).collect::<String>());
         return Ok(Outcome::Done);
     }
     let earlier = args.compare.as_deref().map(read).transpose()?;
@@ -101,7 +104,8 @@ pub fn bench(args: &Args) -> Result<Outcome> {
     let mut rows = vec![];
     for entry in cases {
         let case = (entry.case)();
-        for row in bench::case(entry.name, &case, &device, &ceilings, effort)? {
+        let case = if args.dtype == StoredDtype::F16 { case.half() } else { case };
+        for row in bench::case(&named(entry, args.dtype), &case, &device, &ceilings, effort)? {
             let line = line(&row, earlier.as_ref());
             print(&line);
             text.push_str(&line);
@@ -118,6 +122,14 @@ pub fn bench(args: &Args) -> Result<Outcome> {
     Ok(Outcome::Done)
 }
 
+/// The name of a case whose floats are stored as `dtype`.
+fn named(entry: &Entry, dtype: StoredDtype) -> String {
+    match dtype {
+        StoredDtype::F32 => entry.name.to_owned(),
+        StoredDtype::F16 => entry.name.replacen("/f32/", "/f16/", 1),
+    }
+}
+
 /// The cases of the suite that `--only` finds.
 fn chosen(args: &Args) -> Result<Vec<&'static Entry>> {
     let only = args.only.as_deref().map(Regex::new).transpose();
@@ -130,7 +142,8 @@ fn chosen(args: &Args) -> Result<Vec<&'static Entry>> {
         Group::Elementwise => Suite::Elementwise,
     });
     let wanted = |entry: &&Entry| {
-        suite.is_none_or(|suite| suite == entry.suite) && only.as_ref().is_none_or(|only| only.is_match(entry.name))
+        suite.is_none_or(|suite| suite == entry.suite)
+            && only.as_ref().is_none_or(|only| only.is_match(&named(entry, args.dtype)))
     };
     let found: Vec<_> = CASES.iter().filter(wanted).collect();
     if found.is_empty() {

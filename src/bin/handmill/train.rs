@@ -13,7 +13,7 @@ use handmill::train::settings::Settings;
 use handmill::train::step::Task;
 use handmill::train::trainer::How;
 
-use crate::target::{ModelArgs, WeightDtype, check_output};
+use crate::target::{ModelArgs, StoredDtype, check_output};
 use crate::{Outcome, notice};
 
 /// Arguments of `handmill train`.
@@ -55,7 +55,7 @@ pub fn train(args: &Args) -> Result<Outcome> {
     if args.out.canonicalize().is_ok_and(|out| args.model.model.canonicalize().is_ok_and(|model| out == model)) {
         return Err(Error::file(&args.out, "is the model's own folder; write the results to another one"));
     }
-    if args.model.how.dtype == WeightDtype::F16 {
+    if args.model.how.dtype == StoredDtype::F16 {
         return Err(Error::config("--dtype", "f16 is for running a model; training keeps its weights in f32"));
     }
     if let Some(path) = &args.gradients {
