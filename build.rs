@@ -5,6 +5,7 @@ use std::path::Path;
 use std::{env, fs};
 
 fn main() {
+    println!("cargo::rustc-env=HANDMILL_WGPU={}", wgpu_version().unwrap_or_default());
     let root = Path::new(&env::var("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("shaders");
     println!("cargo::rerun-if-changed=shaders");
     let mut files = vec![];
@@ -19,6 +20,15 @@ fn main() {
     table.push(']');
     let out = Path::new(&env::var("OUT_DIR").expect("cargo sets it")).join("shaders.rs");
     fs::write(out, table).expect("OUT_DIR can be written");
+}
+
+/// The version of wgpu in the lock file, if there is one.
+fn wgpu_version() -> Option<String> {
+    println!("cargo::rerun-if-changed=Cargo.lock");
+    let lock = fs::read_to_string(Path::new(&env::var("CARGO_MANIFEST_DIR").ok()?).join("Cargo.lock")).ok()?;
+    let package = lock.split("[[package]]").find(|p| p.lines().any(|line| line == "name = \"wgpu\""))?;
+    let version = package.lines().find_map(|line| line.strip_prefix("version = "))?;
+    Some(version.trim_matches('"').to_owned())
 }
 
 fn collect(dir: &Path, files: &mut Vec<std::path::PathBuf>) {

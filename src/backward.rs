@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use std::ops::Deref;
 use std::panic::Location;
 
-use crate::graph::{Graph, Node, Source, Tensor, ValueId};
+use crate::graph::{Graph, Node, Phase, Source, Tensor, ValueId};
 use crate::kernel::{Backward, Call};
 use crate::shape::{Dims, Layout};
 use crate::tensor::Dtype;
@@ -188,11 +188,13 @@ impl Graph {
         let reached = self.reached_from(wrt, true);
         let float = |v: &ValueId| self.inner.borrow().values[*v].spec.dtype == Dtype::F32;
         let (depends, whole) = reached.into_iter().partition(float);
+        let phase = std::mem::replace(&mut self.inner.borrow_mut().phase, Phase::Backward);
         let mut walk = Walk { graph: self, depends, whole, grads: HashMap::new(), cuts: vec![] };
         let seed = self.scalar(1.0).reshape(&loss.shape());
         walk.contribute(loss.value(), &loss.layout(), seed);
         walk.all();
         self.inner.borrow_mut().made_for = None;
+        self.inner.borrow_mut().phase = phase;
         (wrt.iter().map(|id| walk.grads.get(id).copied()).collect(), walk.cuts)
     }
 

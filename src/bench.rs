@@ -12,9 +12,9 @@ use crate::plan::{Options, Plan};
 use crate::run::timed::Timer;
 use crate::run::{Checks, Runner};
 use crate::shader::Shaders;
-use crate::store::{Store, Weights};
 
 pub mod ceiling;
+pub mod record;
 pub mod suite;
 
 use ceiling::Ceilings;
@@ -83,8 +83,24 @@ pub struct Contender {
 /// # Errors
 /// If a variant is not within its bounds, or the device fails
 pub fn contenders(name: &str, case: &Case, device: &Arc<Device>) -> Result<Vec<Contender>> {
+    verified(name, case, &case.variants(device.adapter())?, device)
+}
+
+/// The variant of `case` that a plan takes on the adapter, compared with the reference.
+///
+/// # Errors
+/// As [`contenders`]
+pub fn planned(name: &str, case: &Case, device: &Arc<Device>) -> Result<Contender> {
+    let plan = Plan::with(&Arc::new(case.graph()?), device.adapter(), &Options::default())?;
+    let op = plan.ops.iter().find(|op| std::ptr::eq(op.call.kernel, case.kernel));
+    let how = op.expect("bug: the plan of a case does not compute it").variant();
+    let mut found = verified(name, case, &[how], device)?;
+    Ok(found.remove(0))
+}
+
+fn verified(name: &str, case: &Case, hows: &[&'static Variant], device: &Arc<Device>) -> Result<Vec<Contender>> {
     let expected = case.expected(device.tol())?;
-    let verified = |how: &'static Variant| {
+    let verified = |&how: &&'static Variant| {
         let got = case.run(device, &Shaders::built_in(), how.how, Checks::Earned, POISON[0])?;
         for (got, e) in got.iter().zip(&expected) {
             let report = check::compare(&got.to_f64(), &e.values, &e.bound, &e.spec.shape, e.spec.dtype);
@@ -94,7 +110,7 @@ pub fn contenders(name: &str, case: &Case, device: &Arc<Device>) -> Result<Vec<C
         }
         prepare(case, how, device)
     };
-    case.variants(device.adapter())?.into_iter().map(verified).collect()
+    hows.iter().map(verified).collect()
 }
 
 /// Times every variant of `case` that fits the adapter; the fastest comes first.
@@ -109,7 +125,7 @@ pub fn case(name: &str, case: &Case, device: &Arc<Device>, ceilings: &Ceilings, 
         let Work { flops, bytes } = contender.work;
         Row {
             case: name.to_owned(),
-            variant: if contender.how.how.is_empty() { "plain" } else { contender.how.how }.to_owned(),
+            variant: contender.how.word().to_owned(),
             adapter: device.adapter().name.clone(),
             median_s,
             spread_s,
@@ -124,7 +140,7 @@ pub fn case(name: &str, case: &Case, device: &Arc<Device>, ceilings: &Ceilings, 
 }
 
 /// Seconds of every contender's runs, one of each in turn, `before` each of them.
-fn samples(
+pub(crate) fn samples(
     contenders: &[Contender],
     device: &Device,
     effort: Effort,
@@ -167,9 +183,7 @@ fn prepare(case: &Case, how: &'static Variant, device: &Arc<Device>) -> Result<C
     let graph = Arc::new(case.graph()?);
     let options = Options { variant: Some(how.how.to_owned()), ..case.options() };
     let plan = Arc::new(Plan::with(&graph, device.adapter(), &options)?);
-    let store = Store::new(device, Arc::new(Weights::default()));
-    let runner = Runner::new(&store, &plan)?;
-    case.give(&runner, &store)?;
+    let runner = case.runner(device, &plan, Checks::Earned)?;
     let work = plan.ops.iter().filter(|op| !op.nodes.is_empty()).map(|op| (op.call.kernel.work)(&op.call));
     let work = work.fold(Work::default(), |a, b| Work { flops: a.flops + b.flops, bytes: a.bytes + b.bytes });
     Ok(Contender { how, runner, work })

@@ -5,7 +5,6 @@
 //! turns all four into an [`Error`].
 
 use std::collections::HashMap;
-use std::fmt;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, mpsc};
@@ -15,10 +14,17 @@ use crate::adapter::{Adapter, AdapterKind};
 use crate::check::Tol;
 use crate::cooperative;
 use crate::error::{Error, Result};
-use crate::file::excerpt;
+use crate::file::fnv;
 use crate::guard::guarded;
 use crate::shader::{Access, Entry, Module};
 use crate::store::room;
+
+mod cache;
+mod select;
+
+pub use select::Select;
+
+use cache::PipelineCache;
 
 /// How long a submission may take, unless `HANDMILL_TIMEOUT` (seconds, 0 for ever) says otherwise. Drivers
 /// of real GPUs give up much earlier; a large model on a software adapter needs minutes.
@@ -79,44 +85,6 @@ pub struct Counts {
     pub pipelines: u64,
     /// Command buffers submitted.
     pub submissions: u64,
-}
-
-/// Which adapter to open.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Select {
-    /// The best one: discrete, integrated, other, then software.
-    Auto,
-    /// The n-th of [`adapters`].
-    Index(usize),
-    /// The first whose name contains this, in any case.
-    Name(String),
-}
-
-impl Select {
-    /// `auto` and `gpu` (any wgpu adapter, software included), `gpu:N`, or a part of a name.
-    pub fn parse(text: &str) -> Result<Select> {
-        match text {
-            "auto" | "gpu" => Ok(Select::Auto),
-            "" => Err(Error::config("--device", "is empty, expected auto, gpu, gpu:N or a part of a name")),
-            _ => match text.strip_prefix("gpu:") {
-                Some(n) => n
-                    .parse()
-                    .map(Select::Index)
-                    .map_err(|_| Error::config("--device", format!("'{n}' is not an adapter number"))),
-                None => Ok(Select::Name(text.to_owned())),
-            },
-        }
-    }
-}
-
-impl fmt::Display for Select {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Select::Auto => write!(f, "gpu"),
-            Select::Index(n) => write!(f, "gpu:{n}"),
-            Select::Name(name) => write!(f, "'{}'", excerpt(name)),
-        }
-    }
 }
 
 fn instance() -> Result<wgpu::Instance> {
@@ -197,6 +165,7 @@ type PipelineCell = Arc<Mutex<Option<Arc<Pipeline>>>>;
 /// An open adapter. Shared by runners and threads.
 pub struct Device {
     // Dropped in this order.
+    cache: Owned<Option<PipelineCache>>,
     pipelines: Owned<Mutex<HashMap<PipelineKey, PipelineCell>>>,
     pub(crate) queue: Owned<wgpu::Queue>,
     pub(crate) raw: Owned<wgpu::Device>,
@@ -257,23 +226,23 @@ impl Device {
         let wanted = wgpu::Features::TIMESTAMP_QUERY
             | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES
             | wgpu::Features::SUBGROUP
-            | wgpu::Features::SHADER_F16;
+            | wgpu::Features::SHADER_F16
+            | wgpu::Features::PIPELINE_CACHE;
         let profile = profile(adapter);
-        let cooperative = if profile.cooperative.is_some() {
-            wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX
-        } else {
-            wgpu::Features::empty()
-        };
+        let asked = profile.cooperative.is_some();
+        let cooperative = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX & adapter.features();
+        let cooperative = if asked { cooperative } else { wgpu::Features::empty() };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("handmill"),
             required_features: (wanted & adapter.features()) | cooperative,
-            experimental_features: experimental(profile.cooperative.is_some()),
+            experimental_features: experimental(asked),
             required_limits: adapter.limits(),
             ..Default::default()
         };
         let opened = caught(|| pollster::block_on(adapter.request_device(&descriptor)));
         let opened = opened.and_then(|opened| opened.map_err(|e| e.to_string()));
         let (raw, queue) = opened.map_err(|e| Error::Adapter(format!("{} cannot be opened: {e}", profile.name)))?;
+        let cache = pipeline_cache(&raw, adapter);
         let lost = Arc::new(Mutex::new(None));
         let on_lost = lost.clone();
         raw.set_device_lost_callback(move |reason, text| {
@@ -285,6 +254,7 @@ impl Device {
             lock(&on_error).get_or_insert(e.to_string());
         }));
         Ok(Arc::new(Device {
+            cache: Owned::new(cache),
             pipelines: Owned::new(Mutex::default()),
             queue: Owned::new(queue),
             raw: Owned::new(raw),
@@ -473,7 +443,7 @@ impl Device {
         let checked = checked || !module.built_in;
         let key = PipelineKey {
             shader: module.name.clone(),
-            source: fnv(&module.source),
+            source: fnv(module.source.as_bytes()),
             entry,
             overrides: format!("{overrides:?}"),
             checked,
@@ -517,7 +487,7 @@ impl Device {
                 constants: &constants,
                 zero_initialize_workgroup_memory: false,
             },
-            cache: None,
+            cache: self.cache.as_ref().map(|cache| &cache.raw),
         });
         Pipeline { raw, layout }
     }
@@ -546,16 +516,34 @@ impl Device {
     }
 }
 
+impl Drop for Device {
+    fn drop(&mut self) {
+        let made = self.counts().pipelines;
+        if let (Some(cache), true, Ok(())) = (&*self.cache, made > 0, self.alive()) {
+            let _ = caught(|| cache.save());
+        }
+    }
+}
+
+/// The pipelines that earlier processes compiled on `adapter`, where its driver hands them out.
+#[allow(unsafe_code)]
+fn pipeline_cache(device: &wgpu::Device, adapter: &wgpu::Adapter) -> Option<PipelineCache> {
+    let there = device.features().contains(wgpu::Features::PIPELINE_CACHE);
+    let path = there.then(|| cache::path(&adapter.get_info())).flatten()?;
+    let data = cache::read(&path);
+    let descriptor = wgpu::PipelineCacheDescriptor { label: None, data: data.as_deref(), fallback: true };
+    // SAFETY: the bytes are those that `PipelineCache::save` took from a cache of the same adapter and driver: their
+    // checksum is that of the file, and wgpu checks the header with the adapter's ids once more.
+    let raw = caught(|| unsafe { device.create_pipeline_cache(&descriptor) }).ok()?;
+    Some(PipelineCache { raw, path, data })
+}
+
 fn timeout_from(variable: Option<&str>) -> Result<Option<Duration>> {
     let Some(text) = variable else { return Ok(Some(TIMEOUT)) };
     let seconds = text.parse::<f64>().ok().and_then(|s| Duration::try_from_secs_f64(s).ok());
     let seconds =
         seconds.ok_or_else(|| Error::config("HANDMILL_TIMEOUT", format!("'{text}' is no number of seconds")))?;
     Ok((!seconds.is_zero()).then_some(seconds))
-}
-
-fn fnv(text: &str) -> u64 {
-    text.bytes().fold(0xcbf2_9ce4_8422_2325, |h: u64, b| (h ^ u64::from(b)).wrapping_mul(0x0100_0000_01b3))
 }
 
 #[cfg(test)]

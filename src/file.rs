@@ -31,6 +31,21 @@ pub(crate) fn is_printable(c: char) -> bool {
     matches!(c, '\'' | '"' | '\\') || c.escape_debug().count() == 1
 }
 
+/// A number that names `bytes` in caches (FNV-1a).
+pub(crate) fn fnv(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |h, b| (h ^ u64::from(*b)).wrapping_mul(0x0100_0000_01b3))
+}
+
+/// The folder for what can be made again: `HANDMILL_CACHE`, or `handmill` in the user's folder of caches.
+pub fn cache_folder() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    let own = || {
+        let home = || set("HOME").map(|home| home.join(".cache"));
+        set("XDG_CACHE_HOME").or_else(|| set("LOCALAPPDATA")).or_else(home)
+    };
+    set("HANDMILL_CACHE").or_else(|| own().map(|caches| caches.join("handmill")))
+}
+
 /// A byte count for people.
 pub(crate) fn bytes(n: u64) -> String {
     const UNITS: [&str; 6] = ["kB", "MB", "GB", "TB", "PB", "EB"];

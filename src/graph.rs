@@ -18,7 +18,7 @@ mod fixed;
 mod scan;
 mod view;
 
-pub use fixed::{ARENA_ALIGN, Carry, FixedGraph, Node, Output, Scan, Source, ValueId, ValueInfo};
+pub use fixed::{ARENA_ALIGN, Carry, FixedGraph, Node, Output, Phase, Scan, Source, ValueId, ValueInfo};
 
 pub(crate) struct Handle {
     value: ValueId,
@@ -37,6 +37,8 @@ pub(crate) struct Inner {
     pub(crate) error: Option<Error>,
     /// The scope of nodes made now, in place of the one their weights tell: gradients belong to the layer they are of.
     pub(crate) made_for: Option<String>,
+    /// The part of a step that nodes made now belong to.
+    pub(crate) phase: Phase,
 }
 
 /// A graph under construction.
@@ -321,7 +323,7 @@ impl Graph {
         location: &'static Location<'static>,
     ) -> Vec<Tensor<'g>> {
         let values: Vec<_> = inputs.iter().map(|t| t.map(|t| t.value())).collect();
-        let (node, at) = {
+        let (node, at, phase) = {
             let inner = self.inner.borrow();
             let key = values.iter().flatten().find_map(|&v| match &inner.values[v].source {
                 Source::Weight(key) => Some(key.rsplit_once('.').map_or("", |(scope, _)| scope).to_owned()),
@@ -329,7 +331,7 @@ impl Graph {
             });
             // An op without weights belongs to the part of the model around the last layer named.
             let scope = inner.made_for.clone().or(key).unwrap_or_else(|| self.part());
-            (inner.nodes.len(), At::new(location, &scope))
+            (inner.nodes.len(), At::new(location, &scope), inner.phase)
         };
         let mut outputs = vec![];
         for (output, spec) in call.outputs.iter().enumerate() {
@@ -340,7 +342,7 @@ impl Graph {
             outputs.push(self.value(spec.clone(), source));
         }
         let ids = outputs.iter().map(|t| t.value()).collect();
-        self.inner.borrow_mut().nodes.push(Node { call, inputs: values, outputs: ids, at });
+        self.inner.borrow_mut().nodes.push(Node { call, inputs: values, outputs: ids, at, phase });
         // Asked for by name, an updated state or weight is the new one.
         for &(output, input) in kernel.in_place {
             let inner = &mut *self.inner.borrow_mut();

@@ -199,6 +199,11 @@ impl Variant {
             && adapter.max_loop_iterations.is_none_or(|max| self.steps.iter().all(|s| (s.loops)(call) <= max))
     }
 
+    /// Its word in tables and on the command line; `plain` where it has none.
+    pub fn word(&self) -> &'static str {
+        if self.how.is_empty() { "plain" } else { self.how }
+    }
+
     /// `<op>` or `<op>_<how>`.
     pub fn label(&self, kernel: &Kernel) -> String {
         if self.how.is_empty() { kernel.name.to_owned() } else { format!("{}_{}", kernel.name, self.how) }

@@ -30,6 +30,7 @@ pub mod store;
 pub mod tensor;
 pub mod tokenizer;
 pub mod train;
+pub mod tune;
 pub mod verify;
 pub mod watch;
 pub mod weights;

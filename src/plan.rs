@@ -11,10 +11,11 @@ use std::sync::Arc;
 
 use crate::adapter::Adapter;
 use crate::error::{At, Error, Result};
-use crate::graph::{FixedGraph, ValueId};
+use crate::graph::{FixedGraph, Phase, ValueId};
 use crate::kernel::{Call, Part, Spec, Variant, Work};
 use crate::shader::{Access, Shaders};
 use crate::tensor::Dtype;
+use crate::tune::Tuned;
 
 mod assign;
 mod bind;
@@ -22,7 +23,9 @@ mod emit;
 mod fuse;
 mod half;
 mod live;
+mod order;
 mod scan;
+mod wait;
 
 /// Choices about a plan.
 #[derive(Debug, Clone)]
@@ -31,6 +34,9 @@ pub struct Options {
     pub fuse: bool,
     /// Reuse a slot when its value is dead; `false` keeps every value readable.
     pub reuse: bool,
+    /// Put operations side by side that do not read from each other, where they then wait less and memory allows it.
+    /// Only where slots are reused.
+    pub adjacent: bool,
     /// Weights stay as they are loaded: what follows from them alone is computed once. `false` where another plan over
     /// the same store updates them.
     pub fixed_weights: bool,
@@ -38,6 +44,8 @@ pub struct Options {
     pub half: Half,
     /// The variant to take wherever a kernel has it (`Some("")` is the plain one).
     pub variant: Option<String>,
+    /// Variants that were measured to be the fastest.
+    pub tuned: Option<Arc<Tuned>>,
     /// WGSL sources.
     pub shaders: Arc<Shaders>,
     /// Bytes after every written tensor, inside its binding, in which nothing may be written.
@@ -51,9 +59,11 @@ impl Default for Options {
         Options {
             fuse: true,
             reuse: true,
+            adjacent: true,
             fixed_weights: true,
             half: Half::Nothing,
             variant: None,
+            tuned: None,
             shaders: Shaders::built_in(),
             guard: 0,
             max_bytes: None,
@@ -162,6 +172,8 @@ pub struct Dispatch {
     pub half: Vec<String>,
     /// The step of the scan it belongs to.
     pub step: Option<usize>,
+    /// Buffers that it and dispatches after it read: what wrote them is waited for here, once for all.
+    pub early: Vec<usize>,
 }
 
 /// One operation of a plan: a call with everything fused into it.
@@ -249,6 +261,8 @@ pub struct Plan {
 pub struct Totals {
     /// Dispatches of one run.
     pub dispatches: usize,
+    /// How often the device waits.
+    pub barriers: usize,
     /// Different pipelines.
     pub pipelines: usize,
     /// Floating-point operations.
@@ -272,7 +286,15 @@ impl Plan {
     /// Plans `graph` for `adapter`.
     pub fn with(graph: &Arc<FixedGraph>, adapter: &Adapter, options: &Options) -> Result<Plan> {
         let draft = draft(graph, Some(adapter), options)?;
-        let plan = emit::emit(draft, adapter, options)?;
+        let mut plan = emit::emit(draft.clone(), adapter, options, None)?;
+        if options.reuse && options.adjacent {
+            let spare = plan.totals().peak_bytes / SPARE;
+            let other = emit::emit(draft, adapter, options, Some(spare))?;
+            let most = (plan.totals().peak_bytes + spare).min(options.max_bytes.unwrap_or(u64::MAX));
+            if other.barriers() < plan.barriers() && other.totals().peak_bytes <= most {
+                plan = other;
+            }
+        }
         let totals = plan.totals();
         if let Some(max) = options.max_bytes
             && totals.peak_bytes > max
@@ -296,6 +318,22 @@ impl Plan {
         self.alias.get(&value).copied().unwrap_or(value)
     }
 
+    /// The part of a step that operation `op` belongs to; a copy that the plan added, that of its reader.
+    pub fn phase(&self, op: usize) -> Phase {
+        let made = |op: &Op| op.nodes.last().map(|&n| self.graph.nodes[n].phase);
+        let own = &self.ops[op];
+        let reader = || {
+            let reads = |o: &&Op| own.outputs.iter().any(|v| o.inputs.contains(&Some(*v)));
+            self.ops.iter().find(reads).and_then(made)
+        };
+        made(own).or_else(reader).unwrap_or_default()
+    }
+
+    /// How often the device waits in a run, as wgpu puts barriers.
+    pub fn barriers(&self) -> usize {
+        wait::barriers(&self.dispatches)
+    }
+
     /// Counts.
     pub fn totals(&self) -> Totals {
         let mut work = Work::default();
@@ -316,6 +354,7 @@ impl Plan {
         pipelines.dedup();
         Totals {
             dispatches: self.dispatches.len(),
+            barriers: self.barriers(),
             pipelines: pipelines.len(),
             flops: work.flops,
             traffic: work.bytes,
@@ -402,10 +441,11 @@ impl fmt::Display for Plan {
         let t = self.totals();
         writeln!(
             f,
-            "plan for {}: {} ops, {} dispatches, {} pipelines, {} flops, {} bytes moved, {} bytes at peak ({} weights, {} slots)",
+            "plan for {}: {} ops, {} dispatches, {} barriers, {} pipelines, {} flops, {} bytes moved, {} bytes at peak ({} weights, {} slots)",
             self.adapter.name,
             self.ops.len(),
             t.dispatches,
+            t.barriers,
             t.pipelines,
             t.flops,
             t.traffic,
@@ -451,7 +491,11 @@ fn draft(graph: &Arc<FixedGraph>, adapter: Option<&Adapter>, options: &Options) 
     Ok(draft)
 }
 
+/// What a plan may need more than the least, as a part of that, so that operations wait less for each other.
+const SPARE: u64 = 16;
+
 /// A plan in the making.
+#[derive(Clone)]
 struct Draft {
     graph: Arc<FixedGraph>,
     ops: Vec<Op>,

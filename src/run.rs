@@ -1,8 +1,11 @@
 //! Runs a plan: pipelines, parameters and bind groups are made once; a run is one compute pass and one
 //! submission, and makes no object of the driver.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use rayon::prelude::*;
 
 use crate::adapter::AdapterKind;
 use crate::device::{Device, Owned, Pipeline, lock};
@@ -35,6 +38,8 @@ pub enum Checks {
 }
 
 struct Recorded {
+    /// What is waited for before it, beside what it needs itself.
+    early: Vec<wgpu::Buffer>,
     pipeline: Arc<Pipeline>,
     group: wgpu::BindGroup,
     grid: [u32; 3],
@@ -55,6 +60,16 @@ pub struct Runner {
     /// carry it is not a result.
     stamp: Owned<[wgpu::Buffer; 2]>,
     progress: Mutex<Progress>,
+    startup: Startup,
+}
+
+/// What making a runner took, in seconds.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Startup {
+    /// Buffers, with the upload of the weights.
+    pub buffers: f64,
+    /// Pipelines, bind groups and what runs once.
+    pub pipelines: f64,
 }
 
 struct Progress {
@@ -90,10 +105,13 @@ impl Runner {
         let largest = plan.results.iter().map(|(_, v)| plan.specs[*v].bytes()).max().unwrap_or(0);
         expect_bindings(plan, device.adapter().max_binding.min(plan.adapter.max_binding))?;
         expect_room(store, plan, largest)?;
+        let start = Instant::now();
         let buffers = plan.buffers.iter().map(|b| make_buffer(store, plan, b)).collect::<Result<Vec<_>>>()?;
         let buffers = Owned::new(buffers);
+        let mut startup = Startup { buffers: start.elapsed().as_secs_f64(), pipelines: 0.0 };
         let [packing, recorded] = record(&device, plan, &buffers, checks)?.map(Owned::new);
         pack(&device, &packing)?;
+        startup.pipelines = start.elapsed().as_secs_f64() - startup.buffers;
         let mut inputs: HashMap<_, _> = plan.graph.inputs().map(|(n, s)| (n.to_owned(), (s.clone(), None))).collect();
         for (i, buffer) in plan.buffers.iter().enumerate() {
             if let BufferKind::Input(name) = &buffer.kind
@@ -112,7 +130,12 @@ impl Runner {
         let stamp = Owned::new(stamp);
         write(&device, &stamp[1], 0, &NO_RUN.to_le_bytes())?;
         let progress = Mutex::new(Progress { epoch: NO_RUN, in_flight: VecDeque::new() });
-        Ok(Runner { device, plan: plan.clone(), buffers, recorded, inputs, staging, stamp, progress })
+        Ok(Runner { device, plan: plan.clone(), buffers, recorded, inputs, staging, stamp, progress, startup })
+    }
+
+    /// What making it took.
+    pub fn startup(&self) -> Startup {
+        self.startup
     }
 
     /// The plan.
@@ -364,6 +387,11 @@ fn write_at(device: &Device, held: &Held, offset: u64, words: &[u32]) -> Result<
 }
 
 fn dispatch(pass: &mut wgpu::ComputePass<'_>, r: &Recorded) {
+    if !r.early.is_empty() {
+        let state = wgpu::BufferUses::STORAGE_READ_ONLY;
+        let read = r.early.iter().map(|buffer| wgpu::BufferTransition { buffer, state });
+        pass.transition_resources(read, std::iter::empty());
+    }
     pass.set_pipeline(&r.pipeline.raw);
     pass.set_bind_group(0, &r.group, &[]);
     pass.dispatch_workgroups(r.grid[0], r.grid[1], r.grid[2]);
@@ -431,10 +459,20 @@ fn record(device: &Arc<Device>, plan: &Plan, buffers: &[Held], checks: Checks) -
     let usage = wgpu::BufferUsages::UNIFORM | wgpu::BufferUsages::COPY_DST;
     let uniforms = device.buffer("params", (blocks.len() as u64).max(16), usage)?;
     write(device, &uniforms, 0, &blocks)?;
+    let pipeline = |d: &Dispatch| {
+        let module = plan.shaders.module_with(plan.ops[d.op].variant().shader, &d.half)?;
+        device.pipeline(&module, d.entry, &d.overrides, checks == Checks::On)
+    };
+    // All at once, as drivers take their time; the first that fails in the plan's order is the one that is reported.
+    let mut seen = HashSet::new();
+    let mut distinct: Vec<&Dispatch> = plan.packing.iter().chain(&plan.dispatches).collect();
+    distinct.retain(|d| {
+        let specialised = format!("{:?} {:?}", d.overrides, d.half);
+        seen.insert((plan.ops[d.op].variant().shader, d.entry, specialised))
+    });
+    distinct.par_iter().map(|d| pipeline(d).map(drop)).collect::<Vec<_>>().into_iter().collect::<Result<()>>()?;
     let one = |d: &Dispatch| {
-        let variant = plan.ops[d.op].variant();
-        let module = plan.shaders.module_with(variant.shader, &d.half)?;
-        let pipeline = device.pipeline(&module, d.entry, &d.overrides, checks == Checks::On)?;
+        let pipeline = pipeline(d)?;
         let entries: Vec<_> = d
             .bindings
             .iter()
@@ -458,7 +496,8 @@ fn record(device: &Arc<Device>, plan: &Plan, buffers: &[Held], checks: Checks) -
                 entries: &entries,
             })
         })?;
-        Ok(Recorded { pipeline, group, grid: d.grid })
+        let early = d.early.iter().map(|&b| buffers[b].raw.clone()).collect();
+        Ok(Recorded { early, pipeline, group, grid: d.grid })
     };
     let all = |list: &[Dispatch]| list.iter().map(one).collect::<Result<Vec<_>>>();
     Ok([all(&plan.packing)?, all(&plan.dispatches)?])

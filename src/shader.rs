@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use naga::valid::{Capabilities, GlobalUse, ModuleInfo, ValidationFlags, Validator};
 
 use crate::error::{Error, Result};
-use crate::file::excerpt;
+use crate::file::{excerpt, fnv};
 
 mod half;
 
@@ -24,6 +24,7 @@ pub struct Shaders {
     folder: Option<PathBuf>,
     modules: Mutex<HashMap<String, Arc<Module>>>,
     specialised: Mutex<HashMap<(String, String), Arc<Entries>>>,
+    fingerprints: Mutex<HashMap<String, u64>>,
 }
 
 /// Entry points by name.
@@ -149,6 +150,16 @@ impl Shaders {
     /// The file as it stands, before the directives.
     pub fn original(&self, name: &str) -> Result<String> {
         Ok(self.text(name)?.0)
+    }
+
+    /// A number that changes with the text of `name` or of what it imports.
+    pub fn fingerprint(&self, name: &str) -> Result<u64> {
+        if let Some(found) = self.fingerprints.lock().unwrap_or_else(|e| e.into_inner()).get(name) {
+            return Ok(*found);
+        }
+        let print = fnv(self.expand(name)?.0.as_bytes());
+        self.fingerprints.lock().unwrap_or_else(|e| e.into_inner()).insert(name.to_owned(), print);
+        Ok(print)
     }
 
     /// The expanded, validated and reflected shader `name`: a path below `shaders/`, or WGSL text itself.

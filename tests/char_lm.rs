@@ -22,7 +22,7 @@ use handmill::train::trainer::{How, Trainer, shapes_of};
 use handmill::verify::verify;
 use handmill::weights::load_tensors;
 
-#[path = "../examples/char_lm.rs"]
+#[path = "../examples/07_char_lm.rs"]
 #[allow(dead_code)]
 mod char_lm;
 

@@ -11,16 +11,16 @@ use std::path::Path;
 use clap::Parser;
 use handmill::models::Loaded;
 
-#[path = "../examples/linear_regression.rs"]
+#[path = "../examples/01_linear_regression.rs"]
 #[allow(dead_code)]
 mod linear_regression;
-#[path = "../examples/mixture_density.rs"]
+#[path = "../examples/06_mixture_density.rs"]
 #[allow(dead_code)]
 mod mixture_density;
-#[path = "../examples/regression_zoo.rs"]
+#[path = "../examples/02_regression_zoo.rs"]
 #[allow(dead_code)]
 mod regression_zoo;
-#[path = "../examples/xor_mlp.rs"]
+#[path = "../examples/03_xor_mlp.rs"]
 #[allow(dead_code)]
 mod xor_mlp;
 

@@ -19,13 +19,13 @@ use handmill::programs::Context;
 use handmill::store::Weights;
 use handmill::tensor::HostTensor;
 
-#[path = "../examples/caption.rs"]
+#[path = "../examples/10_caption.rs"]
 #[allow(dead_code)]
 mod caption;
-#[path = "../examples/sequence_tasks.rs"]
+#[path = "../examples/08_sequence_tasks.rs"]
 #[allow(dead_code)]
 mod sequence_tasks;
-#[path = "../examples/translate.rs"]
+#[path = "../examples/09_translate.rs"]
 #[allow(dead_code)]
 mod translate;
 
@@ -128,8 +128,8 @@ fn every_number_is_the_one_it_is_translated_to() {
     pairs.iter().for_each(|pair| assert_eq!(read_number(&pair.source).to_string(), pair.target, "{}", pair.source));
     let digits = |n: usize| pairs.iter().filter(|pair| pair.target.len() == n).count();
     assert!((3..=6).all(|n| digits(n) > 500), "{:?}", [digits(3), digits(4), digits(5), digits(6)]);
-    assert_eq!(translate::pairs::in_words(402), "four hundred and two");
-    assert_eq!(translate::pairs::in_words(20_015), "twenty thousand and fifteen");
+    assert_eq!(translate::numbers::in_words(402), "four hundred and two");
+    assert_eq!(translate::numbers::in_words(20_015), "twenty thousand and fifteen");
 }
 
 #[test]
@@ -253,7 +253,7 @@ fn numbers_are_learnt_and_translated_alike() {
     for name in ["config.json", "model.safetensors", "source_vocab.json", "loss.svg", "attention_0.png"] {
         assert!(out.join(name).is_file(), "{name} is not written");
     }
-    let texts: Vec<String> = (0..40).map(|n| translate::pairs::in_words(n * 24_989)).collect();
+    let texts: Vec<String> = (0..40).map(|n| translate::numbers::in_words(n * 24_989)).collect();
     let found: Vec<_> =
         engines().iter().map(|engine| Translator::open(out, engine).unwrap().translate(&texts).unwrap()).collect();
     assert_eq!(found[0], found[1]);

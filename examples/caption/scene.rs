@@ -11,7 +11,7 @@ pub const SIDE: usize = 40;
 pub const CHANNELS: usize = 5;
 
 /// Pictures of captions that are trained on, and of captions that are not.
-const TRAINING: usize = 3000;
+const TRAINING: usize = 6000;
 const HELD_OUT: usize = 300;
 
 const COLOURS: [(&str, [f32; 3]); 4] =
@@ -48,11 +48,12 @@ impl Scene {
         let mut draws = permutation(seed, 0, 64).into_iter().map(|n| f64::from(n) / 63.0); // from 0 to 1
         let mut draw = |from: f64, to: f64| from + (to - from) * draws.next().unwrap_or(0.5);
         let (side, part) = (SIDE as f64, SIDE as f64 / self.kinds.len() as f64);
+        let line = draw(8.0, side - 8.0);
         let shapes: Vec<_> = (0..self.kinds.len())
             .map(|i| {
                 let radius = draw(4.5, 6.5);
                 let along = draw(i as f64 * part + radius, (i + 1) as f64 * part - radius);
-                let across = draw(radius, side - radius);
+                let across = line + draw(-1.5, 1.5); // near one line, so that "left of" is never "above" as well
                 if self.column { (across, along, radius) } else { (along, across, radius) }
             })
             .collect();

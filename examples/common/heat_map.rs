@@ -2,23 +2,20 @@
 
 #![allow(dead_code)] // every example takes a part of it
 
-use std::path::Path;
-
-use font8x8::UnicodeFonts;
-use handmill::error::{Error, Result};
-use handmill::file::write_atomic;
 use image::{Rgb, RgbImage};
 
-/// The width and height of a value, in pixels, and of a letter.
+#[path = "paint.rs"]
+mod paint;
+
+use paint::{GAP, LETTER, PAPER, upwards};
+#[allow(unused_imports)] // every example takes a part of it
+pub use paint::{fill, save, sheet, text};
+
+/// The width and height of a value, in pixels.
 const CELL: u32 = 20;
-const LETTER: u32 = 16;
-/// Space around everything, in pixels.
-const GAP: u32 = 8;
 /// The most letters of a label; longer ones are cut.
 const LABEL: usize = 14;
 
-const PAPER: Rgb<u8> = Rgb([255, 255, 255]);
-const INK: Rgb<u8> = Rgb([32, 32, 36]);
 /// The colour of a value that is no number.
 const NOTHING: Rgb<u8> = Rgb([200, 200, 200]);
 
@@ -79,45 +76,6 @@ pub fn heat_map(rows: &[String], columns: &[String], values: &[f32]) -> RgbImage
     image
 }
 
-/// Writes `text` to the right of `x`, below `y`.
-pub fn text(image: &mut RgbImage, x: u32, y: u32, text: &str) {
-    for (i, letter) in text.chars().enumerate() {
-        let x = x + i as u32 * LETTER;
-        dots(letter).for_each(|(u, v)| fill(image, [x + 2 * u, y + 2 * v, 2, 2], INK));
-    }
-}
-
-/// Writes `text` upwards from `y`, to the right of `x`.
-fn upwards(image: &mut RgbImage, x: u32, y: u32, text: &str) {
-    for (i, letter) in text.chars().enumerate() {
-        let y = y - (i as u32 + 1) * LETTER;
-        dots(letter).for_each(|(u, v)| fill(image, [x + 2 * v, y + 2 * (7 - u), 2, 2], INK));
-    }
-}
-
-/// The dots of a letter, to the right and down from its corner; a box for one that the fonts lack.
-fn dots(letter: char) -> impl Iterator<Item = (u32, u32)> {
-    const BOX: [u8; 8] = [0, 0x7e, 0x42, 0x42, 0x42, 0x42, 0x7e, 0];
-    let fonts: [&dyn UnicodeFonts; 7] = [
-        &font8x8::BASIC_FONTS,
-        &font8x8::LATIN_FONTS,
-        &font8x8::GREEK_FONTS,
-        &font8x8::BOX_FONTS,
-        &font8x8::BLOCK_FONTS,
-        &font8x8::HIRAGANA_FONTS,
-        &font8x8::MISC_FONTS,
-    ];
-    let rows = fonts.iter().find_map(|font| font.get(letter)).unwrap_or(BOX);
-    (0..64).map(|i| (i % 8, i / 8)).filter(move |&(u, v)| rows[v as usize] >> u & 1 == 1)
-}
-
-/// Colours a rectangle `[x, y, width, height]`, as far as the picture reaches.
-pub fn fill(image: &mut RgbImage, [x, y, width, height]: [u32; 4], colour: Rgb<u8>) {
-    for y in y..(y + height).min(image.height()) {
-        (x..(x + width).min(image.width())).for_each(|x| image.put_pixel(x, y, colour));
-    }
-}
-
 /// `values` of `rows` by `columns` fields over a picture: bright where they are great, dark where they are small.
 pub fn overlay(image: &RgbImage, [rows, columns]: [usize; 2], values: &[f32]) -> RgbImage {
     assert_eq!(values.len(), rows * columns, "bug: a value for every field");
@@ -132,34 +90,9 @@ pub fn overlay(image: &RgbImage, [rows, columns]: [usize; 2], values: &[f32]) ->
     })
 }
 
-/// Pictures beside and below each other, each with a title above it.
-pub fn sheet(pictures: &[(String, RgbImage)]) -> RgbImage {
-    let columns = (1..).find(|n| n * n >= pictures.len() as u32).unwrap_or(1);
-    let title = |(name, _): &(String, RgbImage)| name.chars().count() as u32 * LETTER;
-    let width = pictures.iter().map(|p| p.1.width().max(title(p))).max().unwrap_or(0) + 2 * GAP;
-    let height = pictures.iter().map(|p| p.1.height()).max().unwrap_or(0) + LETTER + 2 * GAP;
-    let rows = (pictures.len() as u32).div_ceil(columns);
-    let mut image = RgbImage::from_pixel(width * columns, height * rows, PAPER);
-    for (i, (name, picture)) in pictures.iter().enumerate() {
-        let (x, y) = (i as u32 % columns * width + GAP, i as u32 / columns * height + GAP);
-        text(&mut image, x, y, name);
-        for (u, v, pixel) in picture.enumerate_pixels() {
-            image.put_pixel(x + u, y + LETTER + GAP / 2 + v, *pixel);
-        }
-    }
-    image
-}
-
-/// Writes a picture as PNG, whole or not at all.
-pub fn save(image: &RgbImage, path: &Path) -> Result<()> {
-    let mut bytes = std::io::Cursor::new(vec![]);
-    let made = image.write_to(&mut bytes, image::ImageFormat::Png);
-    made.map_err(|e| Error::file(path, format!("cannot be made: {e}")))?;
-    write_atomic(path, |file| file.write_all(bytes.get_ref()))
-}
-
 #[cfg(test)]
 mod tests {
+    use super::paint::INK;
     use super::*;
 
     /// The corners of a matrix have the colours of its extremes, and labels leave ink beside it.

@@ -5,15 +5,21 @@
 use std::path::{Path, PathBuf};
 
 use handmill::config::Config;
-use handmill::engine::{Engine, Tensors};
+use handmill::engine::Engine;
 use handmill::error::{Error, Result};
 use handmill::folder::{ModelFolder, hub_cache};
 use handmill::images::{ImageProcessor, Kind};
 use handmill::models::{Loaded, Model};
+use handmill::plan::Half;
 use handmill::programs::Context;
 use handmill::tensor::HostTensor;
-use handmill::tokenizer::Tokenizer;
 use image::RgbImage;
+
+#[path = "text.rs"]
+mod text;
+
+#[allow(unused_imports)] // every example takes a part of it
+pub use text::{Text, batch};
 
 /// Flags that name the model and what computes.
 #[derive(clap::Args)]
@@ -33,6 +39,9 @@ pub struct Source {
     /// auto, gpu, gpu:N, a part of an adapter's name, or reference
     #[arg(long, default_value = "auto")]
     pub device: String,
+    /// Storage of weights, states and what operations hand to each other
+    #[arg(long, default_value = "f32", value_parser = ["f32", "f16"])]
+    pub dtype: String,
 }
 
 /// A model on an engine.
@@ -59,12 +68,20 @@ impl Source {
             eprintln!("random weights: the results mean nothing; --model or --hub names a checkpoint");
             let config = Config::parse("the random model", small)?;
             let context = Context::random(models[0], config, &engine, self.seed)?;
-            return Ok(Opened { engine, context, folder: None });
+            return Ok(Opened { engine, context: self.stored(context), folder: None });
         };
         let loaded = load(&path, models)?;
         let (context, notices) = Context::open(&loaded, &engine)?;
         notices.iter().for_each(|text| eprintln!("{text}"));
-        Ok(Opened { engine, context, folder: Some(loaded.folder) })
+        Ok(Opened { engine, context: self.stored(context), folder: Some(loaded.folder) })
+    }
+
+    /// `context`, with plans that store as `--dtype` says.
+    fn stored(&self, mut context: Context) -> Context {
+        if self.dtype == "f16" {
+            context.options.half = Half::Values;
+        }
+        context
     }
 }
 
@@ -108,73 +125,6 @@ impl Opened {
         let images = files.iter().map(|file| processor.open(file)).collect::<Result<Vec<_>>>()?;
         Ok((files.iter().map(|file| file.display().to_string()).collect(), processor.pixel_values(&images)?))
     }
-}
-
-/// Texts as token ids: those of a tokenizer, or, with random weights, bytes.
-pub struct Text(pub Option<Tokenizer>);
-
-impl Text {
-    /// The ids of `text`, with the special tokens that the model expects.
-    pub fn encode(&self, text: &str) -> Result<Vec<i32>> {
-        match &self.0 {
-            Some(tokenizer) => tokenizer.encode(text, true),
-            None => Ok(text.bytes().map(i32::from).collect()),
-        }
-    }
-
-    /// The ids of `text`, which must have some, cut to `most`.
-    pub fn encode_within(&self, text: &str, most: usize) -> Result<Vec<i32>> {
-        if text.trim().is_empty() {
-            return Err(Error::tensor("the text", "is empty, expected some words"));
-        }
-        let mut ids = self.encode(text)?;
-        self.cut(&mut ids, most)?;
-        Ok(ids)
-    }
-
-    /// Cuts a sequence to `most` tokens, with a notice; a special token at its end, such as `[SEP]`, stays.
-    pub fn cut(&self, ids: &mut Vec<i32>, most: usize) -> Result<()> {
-        let (count, Some(&end)) = (ids.len(), ids.last()) else { return Ok(()) };
-        if count > most {
-            eprintln!("a text has {count} tokens and the model takes {most}: the end is cut off");
-            ids.truncate(most);
-            if self.0.is_some() && self.encode("")?.last() == Some(&end) {
-                ids[most - 1] = end;
-            }
-        }
-        Ok(())
-    }
-
-    /// The text of `ids` without special tokens; ids in the place of words without a tokenizer.
-    pub fn decode(&self, ids: &[i32]) -> String {
-        match &self.0 {
-            Some(tokenizer) => tokenizer.decode(ids, true).unwrap_or_default(),
-            None => ids.iter().map(|id| format!(" {id}")).collect(),
-        }
-    }
-
-    /// The token `id`, as a reader knows it: word pieces without the signs of their vocabularies for spaces.
-    pub fn token(&self, id: i32) -> String {
-        match &self.0 {
-            Some(tokenizer) => {
-                let token = tokenizer.token(id).unwrap_or_else(|| id.to_string());
-                token.trim_start_matches(['\u{120}', '\u{2581}']).trim_end_matches("</w>").to_owned()
-            }
-            None if id == 32 => "_".into(),
-            None => u8::try_from(id).ok().filter(u8::is_ascii_graphic).map_or(id.to_string(), |b| char::from(b).into()),
-        }
-    }
-}
-
-/// `input_ids` and `attention_mask`, both (B, T), of sequences of several lengths.
-pub fn batch(rows: &[Vec<i32>]) -> Tensors {
-    let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
-    let padded = |name: &str, token: fn(i32) -> i32| {
-        let row =
-            |ids: &Vec<i32>| ids.iter().map(|&id| token(id)).chain(vec![0; columns - ids.len()]).collect::<Vec<i32>>();
-        (name.to_owned(), HostTensor::i32(&[rows.len(), columns], rows.iter().flat_map(row).collect()))
-    };
-    [padded("input_ids", |id| id), padded("attention_mask", |_| 1)].into()
 }
 
 /// A picture where none is given: rings.

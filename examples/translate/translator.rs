@@ -4,83 +4,14 @@ use std::io::{BufRead, IsTerminal};
 use std::path::Path;
 
 use handmill::engine::{Engine, Tensors};
-use handmill::json::Value;
 use handmill::models::Loaded;
 use handmill::programs::Context;
 use handmill::train::data::Dataset;
 use handmill::{Error, HostTensor, Result};
-use serde_json::json;
 
-use super::heat_map::heat_map;
-use super::learn::save;
+use super::kind::Kind;
 use super::pairs::{Pair, Subject};
-use super::words::{END, PAD, START, Words, padded, teaching};
-
-/// What translates.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Kind {
-    /// `AttentionSeq2Seq`: recurrent networks with attention.
-    Attention,
-    /// `Transformer`.
-    Transformer,
-}
-
-impl Kind {
-    /// `config.json` of a model as wide as `size`, for translations of `max_length` tokens with their end.
-    pub fn config(self, size: usize, [source, target]: [&Words; 2], max_length: usize) -> Value {
-        let mut config = json!({
-            "src_vocab_size": source.size(), "tgt_vocab_size": target.size(),
-            "pad_token_id": PAD, "start_token_id": START, "end_token_id": END, "max_length": max_length,
-        });
-        let own = match self {
-            Kind::Attention => json!({
-                "architectures": ["AttentionSeq2Seq"], "embedding_dim": size / 2, "hidden_size": size,
-                "attention_dim": size, "bidirectional": true,
-            }),
-            Kind::Transformer => json!({
-                "architectures": ["Transformer"], "d_model": size, "nhead": 2, "num_encoder_layers": 2,
-                "num_decoder_layers": 2, "dim_feedforward": 2 * size, "norm_first": true, "output_attentions": true,
-            }),
-        };
-        if let (Value::Object(config), Value::Object(own)) = (&mut config, own) {
-            config.extend(own);
-        }
-        config
-    }
-
-    /// `train.json`
-    pub fn settings(self, steps: Option<u32>, lr: Option<f64>, seed: u32) -> Value {
-        let (usual, rate, init) = match self {
-            Kind::Attention => (400, 0.005, "default"),
-            // Embeddings of the default would be louder than the positions that are added to them.
-            Kind::Transformer => (600, 0.003, "xavier_uniform"),
-        };
-        let steps = steps.unwrap_or(usual);
-        json!({
-            "loss": "cross_entropy", "steps": steps, "seed": seed, "init": init, "clip_grad_norm": 1.0,
-            "optimizer": {"name": "adam", "lr": lr.unwrap_or(rate)}, "validate_every": 100,
-            "schedule": {"name": "one_cycle", "total_steps": steps, "pct_start": 0.1},
-        })
-    }
-
-    fn of(architecture: &str) -> Option<Kind> {
-        match architecture {
-            "AttentionSeq2Seq" => Some(Kind::Attention),
-            "Transformer" => Some(Kind::Transformer),
-            _ => None,
-        }
-    }
-
-    /// Sources as the model takes them, filled up to `length`: a Transformer masks padding by its id.
-    fn sources(self, rows: &[Vec<i32>], length: usize) -> Tensors {
-        let mut inputs = Tensors::from([("input_ids".to_owned(), padded(rows, length, PAD))]);
-        if self == Kind::Attention {
-            let real: Vec<_> = rows.iter().map(|row| vec![1; row.len()]).collect();
-            inputs.insert("attention_mask".to_owned(), padded(&real, length, 0));
-        }
-        inputs
-    }
-}
+use super::words::{START, Words, teaching};
 
 /// The words of the texts and of their translations.
 pub fn vocabularies(pairs: &[Pair]) -> [Words; 2] {
@@ -107,9 +38,11 @@ fn characters(text: &str) -> Vec<String> {
 /// A trained model and its vocabularies.
 pub struct Translator {
     kind: Kind,
-    context: Context,
+    /// The model on its engine.
+    pub context: Context,
     source: Words,
-    target: Words,
+    /// The words of translations.
+    pub target: Words,
 }
 
 impl Translator {
@@ -139,7 +72,7 @@ impl Translator {
     }
 
     /// What the model takes of `texts`, and the ids that it makes of them.
-    fn generated(&self, texts: &[String]) -> Result<(Tensors, Vec<Vec<i32>>)> {
+    pub fn generated(&self, texts: &[String]) -> Result<(Tensors, Vec<Vec<i32>>)> {
         let rows = texts.iter().map(|text| self.source.encode(&Subject::split(text))).collect::<Result<Vec<_>>>()?;
         let mut inputs = self.kind.sources(&rows, rows.iter().map(Vec::len).max().unwrap_or(1));
         let start = HostTensor::i32(&[rows.len(), 1], vec![START; rows.len()]);
@@ -149,37 +82,6 @@ impl Translator {
         let generated = generated.ok_or_else(|| Error::tensor("generated_ids", "config.json has no max_length"))?;
         let length = generated.shape()[1];
         Ok((inputs, generated.as_i32()?.chunks(length).map(<[i32]>::to_vec).collect()))
-    }
-
-    /// The translation of `text`, and a picture of where the model looked: a row for every token that it wrote, a
-    /// column for every one that it read. Of a Transformer it is the mean over the heads of the last layer.
-    fn show(&self, text: &str) -> Result<(String, image::RgbImage)> {
-        let (mut inputs, ids) = self.generated(&[text.to_owned()])?;
-        let written = self.target.decode(&ids[0]);
-        let rows: Vec<String> = written.iter().cloned().chain(["</s>".to_owned()]).take(ids[0].len()).collect();
-        let columns = Subject::split(text);
-        let read = [&[START], &ids[0][..rows.len() - 1]].concat();
-        inputs.insert("decoder_input_ids".to_owned(), HostTensor::i32(&[1, rows.len()], read));
-        let outputs = Tensors::from_iter(self.context.session(&inputs)?.run(&inputs)?);
-        let looked = outputs.iter().rfind(|(name, _)| name.contains("attentions"));
-        let (_, looked) =
-            looked.ok_or_else(|| Error::tensor("cross_attentions", "config.json has no output_attentions"))?;
-        let size = rows.len() * columns.len();
-        let heads = looked.len() / size;
-        let looked = looked.as_f32()?;
-        let mean = (0..size).map(|i| looked.iter().skip(i).step_by(size).sum::<f32>() / heads as f32);
-        Ok((written.concat(), heat_map(&rows, &columns, &mean.collect::<Vec<_>>())))
-    }
-
-    /// Translates `texts` and draws where the model looks: `attention_0.png`, `attention_1.png` …
-    pub fn show_all(&self, texts: &[String], out: &Path) -> Result<()> {
-        for (i, text) in texts.iter().enumerate() {
-            let (found, picture) = self.show(text)?;
-            println!("{text} -> {found}");
-            std::fs::create_dir_all(out).map_err(|e| Error::file(out, format!("cannot be made: {e}")))?;
-            save(&picture, &out.join(format!("attention_{i}.png")))?;
-        }
-        Ok(())
     }
 
     /// Translates the standard input line by line; one with words that are unknown is told so.

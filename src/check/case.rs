@@ -12,6 +12,7 @@ use crate::plan::{BufferKind, Half, Options, Plan};
 use crate::reference::{call_bound, call_reference, dense, gather};
 use crate::run::{Checks, Runner};
 use crate::shader::Shaders;
+use crate::shape::Layout;
 use crate::store::{Store, Weights};
 use crate::tensor::{Dtype, HostTensor};
 
@@ -48,6 +49,10 @@ pub struct CaseInput {
     pub tensor: HostTensor,
     /// How the kernel sees them.
     pub view: fn(Tensor<'_>) -> Tensor<'_>,
+    /// As a plan laid them out, in place of a view.
+    layout: Option<Layout>,
+    /// They are loaded once, and do not change.
+    weight: bool,
 }
 
 impl Case {
@@ -59,7 +64,15 @@ impl Case {
     /// With the next input.
     #[must_use]
     pub fn input(mut self, tensor: HostTensor) -> Case {
-        self.inputs.push(Some(CaseInput { tensor, view: |t| t }));
+        self.inputs.push(Some(CaseInput { tensor, view: |t| t, layout: None, weight: false }));
+        self
+    }
+
+    /// With the next input as a plan found it: its place in `tensor`, and whether that is a weight.
+    #[must_use]
+    pub(crate) fn laid_out(mut self, tensor: HostTensor, layout: Layout, weight: bool) -> Case {
+        let weight = weight && tensor.dtype() == Dtype::F32;
+        self.inputs.push(Some(CaseInput { tensor, view: |t| t, layout: Some(layout), weight }));
         self
     }
 
@@ -125,10 +138,15 @@ impl Case {
                 let (name, t) = (self.kernel.inputs[port].name, &input.tensor);
                 let source = if self.kernel.updates(port) {
                     graph.state(name, t.dtype(), t.shape())
+                } else if input.weight {
+                    graph.weight(name, t.shape())
                 } else {
                     graph.input(name, t.dtype(), t.shape())
                 };
-                Some((input.view)(source))
+                Some(match &input.layout {
+                    Some(layout) => source.laid_out(layout.clone()),
+                    None => (input.view)(source),
+                })
             })
             .collect();
         let outputs = graph.dispatch(self.kernel, &inputs, &self.params);
@@ -184,6 +202,25 @@ impl Case {
         Ok(self.kernel.variants.iter().filter(|v| v.fits(&call, adapter)).collect())
     }
 
+    /// A runner of `plan`, the case's own, with the inputs in place.
+    pub(crate) fn runner(&self, device: &Arc<Device>, plan: &Arc<Plan>, checks: Checks) -> Result<Runner> {
+        let name = |port: usize| self.kernel.inputs[port].name;
+        let given = || self.inputs.iter().enumerate().filter_map(|(port, input)| Some((port, input.as_ref()?)));
+        let weights = given().filter(|g| g.1.weight).map(|(port, i)| (name(port).to_owned(), i.tensor.clone()));
+        let store = Store::new(device, Arc::new(Weights::new(weights)));
+        let runner = Runner::with(&store, plan, checks)?;
+        for (port, input) in given().filter(|g| !g.1.weight) {
+            if self.kernel.updates(port) {
+                let state = plan.buffers.iter().find(|b| b.kind == BufferKind::State(name(port).to_owned()));
+                let dtype = state.map_or(input.tensor.dtype(), |b| b.spec.dtype);
+                store.set_state(name(port), &rounded(&input.tensor, dtype))?;
+            } else {
+                runner.upload(name(port), &input.tensor)?;
+            }
+        }
+        Ok(runner)
+    }
+
     /// Computes the case on `device` with the variant `how`, outputs poisoned and guarded.
     pub fn run(
         &self,
@@ -207,27 +244,9 @@ impl Case {
         if chosen != Some(how) {
             return Err(Error::limit(self.kernel.name, format!("the variant '{how}' cannot compute this call")));
         }
-        let store = Store::new(device, Arc::new(Weights::default()));
-        let runner = Runner::with(&store, &plan, checks)?;
-        self.give(&runner, &store)?;
+        let runner = self.runner(device, &plan, checks)?;
         runner.run_guarded(poison)?;
         self.kernel.outputs.iter().map(|name| runner.read(name)).collect()
-    }
-
-    /// Gives `runner` the inputs, and `store` those that are updated in place.
-    pub(crate) fn give(&self, runner: &Runner, store: &Store) -> Result<()> {
-        for (port, input) in self.inputs.iter().enumerate() {
-            let Some(input) = input else { continue };
-            let name = self.kernel.inputs[port].name;
-            if self.kernel.updates(port) {
-                let state = runner.plan().buffers.iter().find(|b| b.kind == BufferKind::State(name.to_owned()));
-                let dtype = state.map_or(input.tensor.dtype(), |b| b.spec.dtype);
-                store.set_state(name, &rounded(&input.tensor, dtype))?;
-            } else {
-                runner.upload(name, &input.tensor)?;
-            }
-        }
-        Ok(())
     }
 }
 

@@ -94,6 +94,34 @@ pub struct Node {
     pub outputs: Vec<ValueId>,
     /// Where the model made it.
     pub at: At,
+    /// The part of a step it belongs to.
+    pub phase: Phase,
+}
+
+/// A part of a step of training; a graph that is only run is all forward.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Phase {
+    /// The model and its loss.
+    #[default]
+    Forward,
+    /// The gradients.
+    Backward,
+    /// The optimizer.
+    Update,
+}
+
+impl Phase {
+    /// Every phase, in order.
+    pub const ALL: [Phase; 3] = [Phase::Forward, Phase::Backward, Phase::Update];
+
+    /// Its name in tables.
+    pub fn name(self) -> &'static str {
+        match self {
+            Phase::Forward => "forward",
+            Phase::Backward => "backward",
+            Phase::Update => "update",
+        }
+    }
 }
 
 impl Node {

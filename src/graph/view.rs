@@ -70,6 +70,11 @@ impl<'g> Tensor<'g> {
         self
     }
 
+    /// The view that `layout` is of the value: as a plan found it, for a call that is measured alone.
+    pub(crate) fn laid_out(self, layout: Layout) -> Tensor<'g> {
+        self.view(layout)
+    }
+
     /// A dense copy (a dispatch).
     #[track_caller]
     pub fn copy(self) -> Tensor<'g> {

@@ -53,9 +53,15 @@ pub fn attention<'g>(
     memory: Tensor<'g>,
     attend: Attend<'g>,
 ) -> Tensor<'g> {
-    let [_, _, e] = x.dims();
     let [q, k, v] = project(w, [x, memory, memory], cfg.heads, cfg.bias);
-    linear(w.at("out_proj"), q.attention(k, v, attend).merge_heads(), e, cfg.bias) // (B, T, E)
+    out(w, cfg, q.attention(k, v, attend))
+}
+
+/// The heads `(B, H, T, D)` of an attention as one vector, through its last layer: (B, T, E).
+#[track_caller]
+pub fn out<'g>(w: Scope<'g>, cfg: TransformerBlock, heads: Tensor<'g>) -> Tensor<'g> {
+    let [_, h, _, d] = heads.dims();
+    linear(w.at("out_proj"), heads.merge_heads(), h * d, cfg.bias)
 }
 
 /// Where [`attention`] without a mask of pairs looks: `softmax(q·kᵀ / √D)`, 0 where `shown (B, S)` is 0: (B, H, T, S).
@@ -81,22 +87,22 @@ pub fn encoder_layer<'g>(w: Scope<'g>, cfg: TransformerBlock, x: Tensor<'g>, att
     part(w.at("norm2"), cfg, x, |x| feed_forward(w, cfg, x))
 }
 
-/// As [`encoder_layer`], with attention over `memory (B, S, E)` between: `torch.nn.TransformerDecoderLayer`. Beside its
-/// result (B, T, E) it returns the input of that attention (B, T, E).
+/// As [`encoder_layer`], with attention over what an encoder made between: `torch.nn.TransformerDecoderLayer`. `own` is
+/// the self-attention of `x (B, T, E)` with the weights of `self_attn`, `over_memory` the other with those of
+/// `multihead_attn`. Beside its result (B, T, E) it returns the input of the latter (B, T, E).
 #[track_caller]
 pub fn decoder_layer<'g>(
     w: Scope<'g>,
     cfg: TransformerBlock,
     x: Tensor<'g>,
-    memory: Tensor<'g>,
-    attend: Attend<'g>,
-    attend_memory: Attend<'g>,
+    own: impl FnOnce(Scope<'g>, Tensor<'g>) -> Tensor<'g>,
+    over_memory: impl FnOnce(Scope<'g>, Tensor<'g>) -> Tensor<'g>,
 ) -> (Tensor<'g>, Tensor<'g>) {
-    let x = part(w.at("norm1"), cfg, x, |x| attention(w.at("self_attn"), cfg, x, x, attend));
+    let x = part(w.at("norm1"), cfg, x, |x| own(w.at("self_attn"), x));
     let mut asking = x;
     let x = part(w.at("norm2"), cfg, x, |x| {
         asking = x;
-        attention(w.at("multihead_attn"), cfg, x, memory, attend_memory)
+        over_memory(w.at("multihead_attn"), x)
     });
     (part(w.at("norm3"), cfg, x, |x| feed_forward(w, cfg, x)), asking)
 }

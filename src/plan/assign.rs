@@ -2,11 +2,12 @@
 //!
 //! A slot is a buffer of its own, so that no dispatch can bind one buffer both read-only and read-write.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::{Buffer, BufferKind, Draft, Op, Place};
+use super::{Bound, Buffer, BufferKind, Draft, Op, Place};
 use crate::graph::{Source, ValueId};
 use crate::kernel::{Part, Spec};
+use crate::shader::Access;
 use crate::tensor::Dtype;
 
 /// Hands out buffers and remembers where values lie.
@@ -18,11 +19,47 @@ pub(super) struct Assigner {
     free: Vec<usize>,
     guard: u64,
     reuse: bool,
+    /// Bytes left for slots that save a wait.
+    spare: u64,
+    /// Buffers written since a dispatch last had to wait.
+    fresh: HashSet<usize>,
 }
 
 impl Assigner {
-    pub fn new(guard: u64, reuse: bool) -> Assigner {
-        Assigner { buffers: vec![], places: HashMap::new(), parts: HashMap::new(), free: vec![], guard, reuse }
+    pub fn new(guard: u64, reuse: bool, spare: u64) -> Assigner {
+        Assigner {
+            buffers: vec![],
+            places: HashMap::new(),
+            parts: HashMap::new(),
+            free: vec![],
+            guard,
+            reuse,
+            spare,
+            fresh: HashSet::new(),
+        }
+    }
+
+    /// Remembers what a dispatch binds.
+    pub fn used(&mut self, bindings: &[Bound]) {
+        let buffers = |access| {
+            bindings.iter().filter(move |b| b.access == access).filter_map(|b| b.place).map(|place| place.buffer)
+        };
+        if buffers(Access::Read).any(|buffer| self.fresh.contains(&buffer)) {
+            self.fresh.clear();
+        }
+        self.fresh.extend(buffers(Access::ReadWrite));
+    }
+
+    /// A slot for what an operation writes that reads `inputs`: one that no dispatch has used yet, if the operation
+    /// then need not wait and bytes are left for that.
+    pub fn slot_for(&mut self, bytes: u64, inputs: &[Place]) -> Place {
+        let size = bytes + self.guard;
+        let waits = inputs.iter().any(|p| self.fresh.contains(&p.buffer));
+        if waits || size > self.spare {
+            return self.slot(bytes);
+        }
+        self.spare -= size;
+        self.buffer(BufferKind::Slot, Spec::new(Dtype::U32, &[]), size)
     }
 
     /// A buffer of its own.

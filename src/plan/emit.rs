@@ -4,6 +4,8 @@ use std::collections::{BTreeSet, HashMap};
 
 use super::assign::{Assigner, last_uses, scan_of_value};
 use super::bind::{fold, no_aliases, overrides, pack};
+use super::order::side_by_side;
+use super::wait;
 use super::{Bound, BufferKind, Dispatch, Draft, Op, Options, Place, Plan};
 use crate::adapter::Adapter;
 use crate::error::{Error, Result};
@@ -14,11 +16,16 @@ use crate::shader::{Access, Entry, Module};
 use crate::shape::Layout;
 use crate::tensor::Dtype;
 
-pub(super) fn emit(mut draft: Draft, adapter: &Adapter, options: &Options) -> Result<Plan> {
-    let ops = dense_inputs(&mut draft);
+/// The plan of `draft`. With `spare`, independent operations stand side by side, and so many bytes may be added so that
+/// they need not wait for each other.
+pub(super) fn emit(mut draft: Draft, adapter: &Adapter, options: &Options, spare: Option<u64>) -> Result<Plan> {
+    let mut ops = dense_inputs(&mut draft);
+    if spare.is_some() {
+        ops = side_by_side(&draft, ops);
+    }
     let mut emitter = Emitter {
         last: last_uses(&draft, &ops),
-        memory: Assigner::new(options.guard, options.reuse),
+        memory: Assigner::new(options.guard, options.reuse, spare.unwrap_or(0)),
         packing: vec![],
         dispatches: vec![],
         scratch: HashMap::new(),
@@ -114,7 +121,8 @@ impl Emitter<'_> {
             let forced = self.options.variant.as_deref();
             let wanted =
                 forced.and_then(|how| kernel.variants.iter().find(|v| v.how == how && v.fits(&op.call, self.adapter)));
-            let variant = wanted.unwrap_or_else(|| kernel.variant(&op.call, self.adapter));
+            let tuned = || self.options.tuned.as_ref()?.choice(&op.call, self.adapter, &self.options.shaders);
+            let variant = wanted.or_else(tuned).unwrap_or_else(|| kernel.variant(&op.call, self.adapter));
             op.how = variant.how;
             if let Some(max) = self.adapter.max_loop_iterations {
                 let most = variant.steps.iter().map(|s| (s.loops)(&op.call)).max().unwrap_or(0);
@@ -271,13 +279,14 @@ impl Emitter<'_> {
     /// Slots for what operation `i` writes.
     pub(super) fn write_places(&mut self, i: usize) -> Result<()> {
         let op = self.ops[i].clone();
+        let inputs: Vec<_> = op.inputs.iter().flatten().filter_map(|v| self.memory.places.get(v).copied()).collect();
         for (o, &value) in op.outputs.iter().enumerate() {
             if op.call.kernel.in_place.iter().any(|&(output, _)| output == o) {
                 self.source_place(value)?;
             } else if !self.memory.places.contains_key(&value) {
                 let bytes = self.spec(value).bytes();
                 self.fits(bytes, &format!("{} ({})", op.label(), op.at))?;
-                let place = self.memory.slot(bytes);
+                let place = self.memory.slot_for(bytes, &inputs);
                 self.memory.places.insert(value, place);
             }
         }
@@ -384,12 +393,13 @@ impl Emitter<'_> {
                     bindings.push(Bound { name: b.name.clone(), number: b.number, access: b.access, place });
                 }
                 no_aliases(&op, &bindings)?;
+                self.memory.used(&bindings);
                 let (params, overrides) = (pack(&module, &scalars)?, overrides.clone());
                 let written = |b: &&Bound| b.access == Access::ReadWrite;
                 let kind = |b: &Bound| b.place.map(|p| &self.memory.buffers[p.buffer].kind);
                 let packing = bindings.iter().filter(written).all(|b| kind(b) == Some(&BufferKind::Packed));
-                let half = half.clone();
-                let dispatch = Dispatch { op: i, entry: s.entry, grid, bindings, params, overrides, half, step };
+                let (half, early) = (half.clone(), vec![]);
+                let dispatch = Dispatch { op: i, entry: s.entry, grid, bindings, params, overrides, half, step, early };
                 if !packing {
                     self.dispatches.push(dispatch);
                 } else if step.is_none_or(|s| s == 0) {
@@ -471,7 +481,10 @@ impl Emitter<'_> {
         Ok(())
     }
 
-    fn finish(self) -> Result<Plan> {
+    fn finish(mut self) -> Result<Plan> {
+        if self.options.adjacent {
+            wait::gather(&mut self.dispatches);
+        }
         let results = self.draft.graph.outputs.iter().map(|o| (o.name.clone(), self.draft.resolve(o.value))).collect();
         for buffer in &self.memory.buffers {
             if buffer.bytes > self.adapter.max_buffer {

@@ -18,8 +18,8 @@ use crate::tensor::{Dtype, HostTensor};
 pub struct EncoderDecoder {
     /// Builds the graph of a phase. The names of its states must differ with their sizes.
     pub phase: fn(&Graph, &Config, Phase),
-    /// Its ids and positions.
-    pub reach: fn(&Config) -> Reach,
+    /// Ids and positions of sources, and of answers.
+    pub reach: fn(&Config) -> [Reach; 2],
     /// `decoder_start_token_id` and `eos_token_id` of configurations that name none.
     pub tokens: [i32; 2],
 }
@@ -103,6 +103,14 @@ impl<'g> Past<'g> {
         }
     }
 
+    /// Positions of the tokens' own caches; 0 where there are none.
+    pub fn capacity(self) -> usize {
+        match self {
+            Past::None { .. } => 0,
+            Past::Cached { to, .. } => to.capacity,
+        }
+    }
+
     /// The mask (B, S) of what the encoder made.
     pub fn mask(self) -> Option<Tensor<'g>> {
         match self {
@@ -155,7 +163,8 @@ pub struct Translator {
     encode: Session,
     step: Session,
     sizes: Sizes,
-    vocab: usize,
+    /// Of sources, and of answers.
+    vocab: [usize; 2],
     /// Of the sources that were encoded.
     mask: Option<HostTensor>,
     /// Positions that the decoder's caches hold, once there is a source.
@@ -170,15 +179,15 @@ impl Translator {
     pub fn open(context: &Context, model: &EncoderDecoder, sizes: Sizes) -> Result<Translator> {
         let reach = (model.reach)(&context.config);
         context.config.finish()?;
-        for positions in [sizes.source, sizes.capacity] {
-            if !(1..=reach.positions).contains(&positions) {
-                let message = format!("{positions} positions are asked for, and the model has {}", reach.positions);
+        for (positions, Reach { positions: most, .. }) in [sizes.source, sizes.capacity].into_iter().zip(reach) {
+            if !(1..=most).contains(&positions) {
+                let message = format!("{positions} positions are asked for, and the model has {most}");
                 return Err(Error::limit("generation", message));
             }
         }
         let session = |phase| context.session_of(|g, config| (model.phase)(g, config, phase));
         let (encode, step) = (session(Phase::Encode(sizes))?, session(Phase::Step(sizes))?);
-        Ok(Translator { encode, step, sizes, vocab: reach.vocab, mask: None, filled: None })
+        Ok(Translator { encode, step, sizes, vocab: reach.map(|reach| reach.vocab), mask: None, filled: None })
     }
 
     /// Reads one source; an answer begins anew.
@@ -206,7 +215,7 @@ impl Translator {
             }
             _ => {}
         }
-        ids_in_range("input_ids", sources, self.vocab)?;
+        ids_in_range("input_ids", sources, self.vocab[0])?;
         let mut inputs = Tensors::from([("input_ids".to_owned(), sources.clone())]);
         if let Some(mask) = mask {
             ids_in_range("attention_mask", mask, 2)?;
@@ -260,7 +269,7 @@ impl Translator {
         let mut logits = None;
         for position in (if filled < length { filled } else { 0 })..length {
             let ids = HostTensor::i32(&[n, 1], rows.iter().map(|ids| ids[position]).collect());
-            ids_in_range(name, &ids, self.vocab)?;
+            ids_in_range(name, &ids, self.vocab[1])?;
             let at = HostTensor::i32(&[1], vec![position as i32]);
             let mut inputs = vec![("input_ids", ids), ("position", at)];
             inputs.extend(self.mask.iter().map(|mask| ("attention_mask", mask.clone())));
@@ -321,7 +330,7 @@ impl Translator {
 /// # Errors
 /// If the inputs are not such, or the model has too few positions
 pub fn answer_prompt(context: &Context, model: &EncoderDecoder, inputs: &Tensors) -> Result<Tensors> {
-    let reach = (model.reach)(&context.config);
+    let [reach, answers] = (model.reach)(&context.config);
     context.config.finish()?;
     let mut request = Request::read(context, inputs, reach.vocab)?;
     let given = |name: &str| context.generation.has(name) || context.generation.is_null(name);
@@ -329,15 +338,17 @@ pub fn answer_prompt(context: &Context, model: &EncoderDecoder, inputs: &Tensors
     if !given("eos_token_id") {
         request.rules.eos = vec![eos];
     }
-    let start = context.generation.id("decoder_start_token_id", reach.vocab).unwrap_or(start);
+    let start = context.generation.id("decoder_start_token_id", answers.vocab).unwrap_or(start);
     context.generation.finish()?;
     let Request { prompts, mask, rules } = &request;
     let &[batch, source] = prompts.shape() else { panic!("bug: prompts that were read have two axes") };
     let padded = mask.as_ref().map_or(Ok(false), |mask| mask.as_i32().map(|mask| mask.contains(&0)))?;
     let sizes = Sizes { rows: Rows::of(batch, rules), source, padded, capacity: positions(1, rules.max_new_tokens) };
-    for (name, needed) in [("prompt_ids", sizes.source), ("max_new_tokens", sizes.capacity)] {
-        if needed > reach.positions {
-            let message = format!("takes {needed} positions, and the model has {}", reach.positions);
+    for (name, needed, Reach { positions: most, .. }) in
+        [("prompt_ids", sizes.source, reach), ("max_new_tokens", sizes.capacity, answers)]
+    {
+        if needed > most {
+            let message = format!("takes {needed} positions, and the model has {most}");
             return Err(Error::tensor(name, message));
         }
     }

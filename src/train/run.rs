@@ -99,6 +99,61 @@ fn expect_results(out: &Path) -> Result<()> {
     expect_writable(out)
 }
 
+/// A model before its first step.
+pub struct Begun {
+    /// The model in training.
+    pub trainer: Trainer,
+    start: Start,
+    draws: Vec<Draw>,
+}
+
+impl Begun {
+    /// Prepares `task` for the batches of `data`, from the weights of `checkpoint` or drawn ones.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the settings, the data or the weights
+    pub fn new(
+        task: Task,
+        data: &mut Data,
+        checkpoint: Option<&Checkpoint>,
+        engine: &Engine,
+        how: How,
+    ) -> Result<Begun> {
+        let mut first = taken(&task, data.batch(0)?, data.is_replay());
+        let mut shapes: Shapes = shapes_of(&first);
+        let draws = draws(&task, Role::Step, &shapes);
+        draws::add(&mut first, &draws, task.settings.seed, 0);
+        shapes.extend(shapes_of(&first));
+        let start = match checkpoint {
+            Some(checkpoint) => Start::from(checkpoint, &task, &shapes)?,
+            None => Start::drawn(&task, &shapes)?,
+        };
+        let trainer = Trainer::new(task, start.weights.clone(), engine, how, &shapes)?;
+        Ok(Begun { trainer, start, draws })
+    }
+
+    /// The batches of the next step.
+    ///
+    /// # Errors
+    /// If `data` has no more of them
+    pub fn batches(&self, data: &mut Data) -> Result<Vec<Tensors>> {
+        batches(&self.trainer, data, &self.draws)
+    }
+}
+
+/// The batches of the trainer's next step.
+fn batches(trainer: &Trainer, data: &mut Data, draws: &[Draw]) -> Result<Vec<Tensors>> {
+    let n = trainer.batches_per_step() as u64;
+    let (step, seed) = (trainer.done(), trainer.task().settings.seed);
+    let replay = data.is_replay();
+    let batch = |number: u64| {
+        let mut batch = taken(trainer.task(), data.batch(number)?, replay);
+        draws::add(&mut batch, draws, seed, number);
+        Ok(batch)
+    };
+    (step * n..(step + 1) * n).map(batch).collect()
+}
+
 impl<'a> Run<'a> {
     /// Prepares the run of `task` over `data`, from the weights of `checkpoint` or drawn ones.
     ///
@@ -111,7 +166,6 @@ impl<'a> Run<'a> {
         engine: &Engine,
         options: Options<'a>,
     ) -> Result<Run<'a>> {
-        let replay = data.is_replay();
         data.expect(task.settings.steps as u64 * task.settings.accumulate as u64)?;
         if task.settings.loss == "gan" && data.validation.is_some() {
             let message = "gan is not judged by examples for validation; train without them";
@@ -121,23 +175,13 @@ impl<'a> Run<'a> {
             let message = "needs validation data: tensors validation.* beside those of the steps";
             return Err(Error::config(task.settings.place_of("early_stopping"), message));
         }
-        let first = taken(&task, data.batch(0)?, replay);
-        let mut shapes: Shapes = shapes_of(&first);
-        let draws = draws(&task, Role::Step, &shapes);
-        let mut with = first;
-        draws::add(&mut with, &draws, task.settings.seed, 0);
-        shapes.extend(shapes_of(&with));
-        let start = match checkpoint {
-            Some(checkpoint) => Start::from(checkpoint, &task, &shapes)?,
-            None => Start::drawn(&task, &shapes)?,
-        };
         let identity = Identity {
             seed: task.settings.seed,
             train: task.settings.fingerprint().to_owned(),
             config: options.config_fingerprint.clone(),
             data: data.fingerprint(),
         };
-        let trainer = Trainer::new(task, start.weights.clone(), engine, options.how.clone(), &shapes)?;
+        let Begun { trainer, start, draws } = Begun::new(task, &mut data, checkpoint, engine, options.how.clone())?;
         let adapter = engine.name().to_owned();
         let mut run = Run {
             trainer,
@@ -225,16 +269,7 @@ impl<'a> Run<'a> {
     }
 
     fn batches(&mut self) -> Result<Vec<Tensors>> {
-        let n = self.trainer.batches_per_step() as u64;
-        let (step, seed) = (self.trainer.done(), self.trainer.task().settings.seed);
-        let replay = self.data.is_replay();
-        (step * n..(step + 1) * n)
-            .map(|number| {
-                let mut batch = taken(self.trainer.task(), self.data.batch(number)?, replay);
-                draws::add(&mut batch, &self.draws, seed, number);
-                Ok(batch)
-            })
-            .collect()
+        batches(&self.trainer, &mut self.data, &self.draws)
     }
 
     /// Runs to the end, or until it is told to stop; writes the files of the run.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
-use crate::graph::{ARENA_ALIGN, FixedGraph, Graph, Source, Tensor};
+use crate::graph::{ARENA_ALIGN, FixedGraph, Graph, Phase, Source, Tensor};
 use crate::kernel::Spec;
 use crate::kernels::norm::running_update::RUNNING_UPDATE;
 use crate::models::{self, Model};
@@ -251,6 +251,7 @@ impl<'g> Building<'g, '_> {
             self.arenas.push(arena.collect());
             flat.push((weights, d));
         }
+        g.inner.borrow_mut().phase = Phase::Update;
         if settings.accumulate > 1 {
             let keep = g.input("accumulate/keep", Dtype::F32, &[1]);
             for (i, (_, d)) in flat.iter_mut().enumerate() {

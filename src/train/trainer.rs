@@ -10,6 +10,7 @@ use crate::graph::FixedGraph;
 use crate::kernel::Spec;
 use crate::plan::{Options, Totals};
 use crate::programs::Context;
+use crate::run::Runner;
 use crate::store::Weights;
 use crate::tensor::{Data, Dtype, HostTensor};
 
@@ -134,11 +135,20 @@ impl Trainer {
 
     /// Counts of the plans of a step, where there is a device.
     pub fn totals(&self) -> Vec<Totals> {
-        let totals = |p: &Phase| match &p.session {
-            Session::Gpu(runner) => Some(runner.plan().totals()),
+        self.runners().map(|runner| runner.plan().totals()).collect()
+    }
+
+    /// The graphs of a step, in order, and what each does.
+    pub fn graphs(&self) -> impl Iterator<Item = (Role, &Arc<FixedGraph>)> {
+        self.phases.iter().map(|phase| (phase.built.role, &phase.built.graph))
+    }
+
+    /// What runs a step on a device, in order: one part of it each.
+    pub fn runners(&self) -> impl Iterator<Item = &Runner> {
+        self.phases.iter().filter_map(|phase| match &phase.session {
+            Session::Gpu(runner) => Some(&**runner),
             Session::Reference(..) => None,
-        };
-        self.phases.iter().filter_map(totals).collect()
+        })
     }
 
     /// Another graph over the weights: each of its runs takes them as the steps so far have left them.

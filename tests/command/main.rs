@@ -121,6 +121,7 @@ impl Folder {
         let mut command = assert_cmd::Command::new(env!("CARGO_BIN_EXE_handmill"));
         // Vulkan's window code complains on stderr where this is not set.
         command.current_dir(self.0.path()).env("XDG_RUNTIME_DIR", self.0.path()).args(args);
+        command.env("HANDMILL_CACHE", self.0.path().join("cache"));
         command.envs(set.iter().copied()).timeout(Duration::from_secs(60));
         let output = command.output().unwrap();
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();

@@ -28,6 +28,7 @@ mod softmax;
 use std::collections::HashSet;
 use std::sync::Arc;
 
+use handmill::bench::suite::{cases, suites};
 use handmill::device::{Device, Select};
 use handmill::shader::Shaders;
 use judge::{gpu_row, reference_row};
@@ -80,7 +81,7 @@ fn main() {
                 Some(device) => gpu_row(&half, device, &shaders),
                 None => Err("no adapter was found".into()),
             });
-            trials.push(gpu.with_ignored_flag(!has && !(missing && required)));
+            trials.push(gpu.with_ignored_flag(if missing { !required } else { !has }));
         }
         let (device, shaders) = (device.clone(), shaders.clone());
         let gpu = Trial::test(row.name.clone(), move || match &device {
@@ -94,5 +95,24 @@ fn main() {
         let lacking: Vec<_> = handmill::kernels::all().map(|k| k.name).filter(|n| !tested.contains(n)).collect();
         if lacking.is_empty() { Ok(()) } else { Err(format!("kernels without rows: {}", lacking.join(", ")).into()) }
     }));
+    trials.push(Trial::test("every_kernel_has_a_case_of_the_benchmark", || benchmark().map_err(Into::into)));
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// Every kernel and every suite has a case, whose name is its own and whose call is valid.
+fn benchmark() -> Result<(), String> {
+    let mut names = HashSet::new();
+    for entry in cases() {
+        entry.case().graph().map_err(|e| format!("{}: {e}", entry.name()))?;
+        if !names.insert(entry.name()) {
+            return Err(format!("two cases are called {}", entry.name()));
+        }
+    }
+    let measured: HashSet<&str> = cases().map(|entry| entry.kernel.name).collect();
+    let lacking = handmill::kernels::all().map(|k| k.name).filter(|name| !measured.contains(name));
+    let empty = suites().into_iter().filter(|suite| !cases().any(|entry| entry.is_in(suite)));
+    match lacking.chain(empty).collect::<Vec<_>>() {
+        lacking if lacking.is_empty() => Ok(()),
+        lacking => Err(format!("without a case: {}", lacking.join(", "))),
+    }
 }

@@ -9,7 +9,7 @@ use handmill::shader::Shaders;
 use handmill::{Adapter, Dtype, FixedGraph, Graph, kernels};
 
 fn plan(graph: &Arc<FixedGraph>, adapter: &Adapter, half: Half) -> Plan {
-    Plan::with(graph, adapter, &Options { half, ..Options::default() }).unwrap()
+    Plan::with(graph, adapter, &Options { half, adjacent: false, ..Options::default() }).unwrap()
 }
 
 fn built(g: Graph) -> Arc<FixedGraph> {

@@ -2,10 +2,13 @@
 //!
 //! `HANDMILL_REQUIRE_GPU=1` makes a missing adapter a failure; without one, what needs a device returns early.
 
+mod counts;
 mod fusion;
 mod graphs;
 mod half;
 mod limits;
+mod order;
 mod scans;
 mod snapshots;
 mod support;
+mod tuned;

@@ -3,7 +3,6 @@
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use handmill::adapter::Adapter;
 use handmill::config::Config;
@@ -70,16 +69,12 @@ fn swapped(case: &str) -> Check {
             let mut config = whole.clone();
             *config.pointer_mut(place).ok_or("a path leads nowhere")? = value.clone();
             let what = || format!("{case}: {place} = {}", value.to_string().chars().take(40).collect::<String>());
-            let began = Instant::now();
             let built = catch_unwind(AssertUnwindSafe(|| planned(model, &config)));
             let Ok(built) = built else { return Err(format!("{}: panicked", what()).into()) };
             if let Err(sentence) = built
                 && (sentence.is_empty() || sentence.len() > 1000 || sentence.contains("bug: "))
             {
                 return Err(format!("{}: {sentence}", what()).into());
-            }
-            if began.elapsed() > Duration::from_secs(20) {
-                return Err(format!("{}: took {:?}", what(), began.elapsed()).into());
             }
         }
     }
@@ -102,9 +97,15 @@ fn paths(value: &Value, at: String, found: &mut Vec<String>) {
     }
 }
 
+/// The most nodes of a graph: a model of a small configuration with one value changed that has more was not refused.
+const MOST: usize = 300_000;
+
 /// The error of building and planning the model for its own inputs.
 fn planned(model: &models::Model, config: &Value) -> Result<(), String> {
     let config = Config::parse("config.json", &config.to_string()).map_err(|e| e.to_string())?;
     let graph = models::build(model, &config, &Inputs::defaults(), None).map_err(|e| e.to_string())?;
+    if graph.nodes.len() > MOST {
+        return Err(format!("bug: a graph of {} nodes", graph.nodes.len()));
+    }
     Plan::new(&Arc::clone(&graph), &Adapter::webgpu()).map(|_| ()).map_err(|e| e.to_string())
 }

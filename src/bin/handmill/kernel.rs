@@ -1,4 +1,4 @@
-//! `handmill kernel list|show|run|verify`
+//! `handmill kernel list|show|run|verify|bench|tune`
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use handmill::tensor::HostTensor;
 use handmill::weights::save_tensors;
 
 use crate::target::{DeviceArgs, check_output, read_ports};
-use crate::{Outcome, notice, print};
+use crate::{Outcome, bench, notice, print, tune};
 
 /// Verbs of `handmill kernel`.
 #[derive(clap::Subcommand)]
@@ -42,6 +42,21 @@ pub enum Verb {
     Verify {
         #[command(flatten)]
         call: CallArgs,
+    },
+    /// Time the benchmark's cases of a kernel, all variants side by side
+    Bench {
+        /// The kernel
+        name: String,
+        #[command(flatten)]
+        how: bench::How,
+    },
+    /// Measure the variants for the benchmark's cases of a kernel, and keep the fastest for later runs
+    Tune {
+        /// The kernel
+        name: String,
+        /// auto, gpu, gpu:N, or a part of an adapter's name
+        #[arg(long, default_value = "auto")]
+        device: String,
     },
 }
 
@@ -74,6 +89,8 @@ pub fn kernel(verb: &Verb) -> Result<Outcome> {
         Verb::Show { name, device } => show(name, device),
         Verb::Run { call, outputs } => run(call, outputs),
         Verb::Verify { call } => verify(call),
+        Verb::Bench { name, how } => bench::of_cases(&bench::cases_of(find(name)?.name), how),
+        Verb::Tune { name, device } => tune::of_cases(&bench::cases_of(find(name)?.name), device),
     }
 }
 

@@ -17,6 +17,7 @@ mod profile;
 mod run;
 mod target;
 mod train;
+mod tune;
 mod verify;
 
 /// Hand-written WGSL kernels, run as fixed graphs and checked against a CPU reference.
@@ -43,6 +44,8 @@ enum Verb {
     Bench(bench::Args),
     /// Time a model's dispatches by node, kernel and scope
     Profile(profile::Args),
+    /// Measure variants for a model or a suite, and keep the fastest for later runs
+    Tune(tune::Args),
     /// One kernel at a time
     #[command(subcommand)]
     Kernel(kernel::Verb),
@@ -78,6 +81,7 @@ fn main() -> ExitCode {
         Verb::Train(args) => train::train(&args),
         Verb::Bench(args) => bench::bench(&args),
         Verb::Profile(args) => profile::profile(&args),
+        Verb::Tune(args) => tune::tune(&args),
         Verb::Kernel(verb) => kernel::kernel(&verb),
         Verb::Plan(args) => plan::plan(&args),
     };

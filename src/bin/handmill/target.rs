@@ -1,7 +1,7 @@
 //! What the verbs share: which model, which device, which shaders.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use clap::{Args, ValueEnum};
 use handmill::adapter::Adapter;
@@ -17,6 +17,7 @@ use handmill::programs::Context;
 use handmill::shader::Shaders;
 use handmill::store::Weights;
 use handmill::tensor::{Dtype, HostTensor};
+use handmill::tune::{self, Tuned};
 use handmill::weights::{Checkpoint, FileDtype, load_tensors};
 
 use crate::notice;
@@ -100,11 +101,26 @@ pub struct PlanArgs {
     /// Refuse a plan that needs more device memory than this
     #[arg(long, value_name = "BYTES", allow_negative_numbers = true)]
     pub max_memory: Option<u64>,
+    /// Take every kernel's own choice of variant, whatever `handmill tune` has measured
+    #[arg(long)]
+    pub no_tune: bool,
     #[command(flatten)]
     pub device: DeviceArgs,
+    /// What was measured, once it is read.
+    #[arg(skip)]
+    tuned: OnceLock<Arc<Tuned>>,
 }
 
 impl PlanArgs {
+    /// The variants that were measured; files that hold none are a notice.
+    fn tuned(&self) -> &Arc<Tuned> {
+        self.tuned.get_or_init(|| {
+            let (tuned, notices) = tune::cached();
+            notices.iter().for_each(|text| notice(text));
+            tuned
+        })
+    }
+
     /// The named limits.
     pub fn limits(&self) -> Result<Option<Adapter>> {
         let Some(name) = self.limits.as_deref().filter(|n| *n != "adapter") else { return Ok(None) };
@@ -120,6 +136,7 @@ impl PlanArgs {
             half: if self.dtype == StoredDtype::F16 { Half::Values } else { Half::Nothing },
             shaders: self.device.shaders()?,
             max_bytes: self.max_memory,
+            tuned: (!self.no_tune).then(|| self.tuned().clone()),
             ..Options::default()
         })
     }

@@ -16,8 +16,8 @@ pub(super) const W: usize = 1;
 const B: usize = 2;
 const RESIDUAL: usize = 3;
 
-/// Lanes of a workgroup of `vec4` and `direct`, each with four columns.
-const LANES: usize = 16;
+/// Columns of a workgroup of `vec4` and `direct`.
+const COLUMNS: usize = 64;
 /// Rows and columns of a tile of `tiled`.
 const TILE: usize = 64;
 /// Workgroups that `split` makes at most, the shortest of its pieces, and the inner size from which it is taken.
@@ -77,7 +77,7 @@ const VEC4: Variant = Variant {
     how: "vec4",
     shader: "matmul/vec4",
     applies: |c, _| Problem::of(c).vectors(if c.input(W).dtype == Dtype::F16 { 8 } else { 4 }),
-    steps: &[Step { entry: "matmul_vec4", grid: lanes, loops: |c| Problem::of(c).k as u64 / 4 + 96 }],
+    steps: &[Step { entry: "matmul_vec4", grid: lanes, loops: |c| Problem::of(c).k as u64 / 4 + 144 }],
     scalars: |c| Scalars::new().set("K_INNERMOST", Problem::of(c).w[0] == 1).set("ROWS", rows(c)),
     ..Variant::BASE
 };
@@ -220,7 +220,7 @@ fn rows(c: &Call) -> usize {
 
 fn lanes(c: &Call) -> Grid {
     let p = Problem::of(c);
-    Grid::Groups((p.count() * p.m.div_ceil(rows(c)) * p.columns.div_ceil(4 * LANES)) as u64)
+    Grid::Groups((p.count() * p.m.div_ceil(rows(c)) * p.columns.div_ceil(COLUMNS)) as u64)
 }
 
 fn choose(c: &Call, adapter: &Adapter) -> usize {

@@ -10,7 +10,7 @@ use crate::config::Config;
 use crate::graph::{Graph, Tensor};
 use crate::kernels::attention::attention::Attend;
 use crate::models::{Inputs, Model};
-use crate::nn::multi_head::{decoder_layer, encoder_layer};
+use crate::nn::multi_head::{attention, decoder_layer, encoder_layer};
 
 const SRC: [&str; 2] = ["src_mask", "src_key_padding_mask"];
 const TGT: [&str; 2] = ["tgt_mask", "tgt_key_padding_mask"];
@@ -81,7 +81,9 @@ fn build_decoder(g: &Graph, config: &Config, inputs: &Inputs) {
     let ([b, t, _], [_, s, _]) = (tgt.dims(), memory.dims());
     let own = attend(bias(g, inputs, TGT, [b, t, t]));
     let cross = attend(bias(g, inputs, MEMORY, [b, t, s]));
-    let (y, _) = decoder_layer(g.root(), cfg, tgt, memory, own, cross); // (B, T, d)
+    let own = |w, x| attention(w, cfg, x, x, own);
+    let cross = |w, x| attention(w, cfg, x, memory, cross);
+    let (y, _) = decoder_layer(g.root(), cfg, tgt, own, cross); // (B, T, d)
     g.output("output", ordered(y, batch_first));
 }
 

@@ -70,7 +70,7 @@ pub static GENERATION: EncoderDecoder = EncoderDecoder {
     phase,
     reach: |config| {
         let cfg = BartConfig::read(config);
-        Reach { vocab: cfg.vocab_size, positions: cfg.max_position_embeddings }
+        [Reach { vocab: cfg.vocab_size, positions: cfg.max_position_embeddings }; 2]
     },
     tokens: [2, 2],
 };

@@ -69,7 +69,7 @@ pub static T5: Model = Model {
 /// What generation needs of T5.
 pub static GENERATION: EncoderDecoder = EncoderDecoder {
     phase,
-    reach: |config| Reach { vocab: T5Config::read(config).vocab_size, positions: MAX_POSITIONS },
+    reach: |config| [Reach { vocab: T5Config::read(config).vocab_size, positions: MAX_POSITIONS }; 2],
     tokens: [0, 1],
 };
 

@@ -23,7 +23,7 @@ static SWISH_GATE: Kernel = Kernel {
     scalars: |c| Scalars::new().set("n", c.outputs[0].len()).set("cols", c.out(0)[1]),
     variants: &[Variant {
         // A path below `shaders/`, or the text itself. Text that is not the engine's keeps its bounds checks.
-        shader: include_str!("your_own_kernel.wgsl"),
+        shader: include_str!("22_your_own_kernel.wgsl"),
         steps: &[Step { entry: "swish_gate", grid: |c| Grid::Threads(c.outputs[0].len() as u64), loops: |_| 0 }],
         ..Variant::BASE
     }],

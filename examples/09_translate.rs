@@ -12,20 +12,31 @@ use clap::{Parser, ValueEnum};
 use handmill::Result;
 use handmill::engine::Engine;
 
+#[path = "common/calendar.rs"]
+mod calendar;
+#[path = "translate/dates.rs"]
+mod dates;
 #[path = "common/heat_map.rs"]
 mod heat_map;
+#[path = "translate/kind.rs"]
+pub mod kind;
 #[path = "common/learn.rs"]
 mod learn;
+#[path = "translate/numbers.rs"]
+pub mod numbers;
 #[path = "translate/pairs.rs"]
 pub mod pairs;
+#[path = "translate/show.rs"]
+mod show;
 #[path = "translate/translator.rs"]
 pub mod translator;
 #[path = "common/words.rs"]
 pub mod words;
 
+use kind::Kind;
 use learn::{Lesson, learn};
 use pairs::Subject;
-use translator::{Kind, Translator, examples, vocabularies};
+use translator::{Translator, examples, vocabularies};
 
 /// Learns to translate, judges itself by texts it has not seen, and translates lines of yours.
 #[derive(Parser)]

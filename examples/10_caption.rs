@@ -32,7 +32,7 @@ use words::{END, PAD, START, Words};
 #[derive(Parser)]
 pub struct Args {
     /// Updates of the weights
-    #[arg(long, default_value_t = 1200)]
+    #[arg(long, default_value_t = 1500)]
     steps: u32,
     /// Pictures of a step
     #[arg(long, default_value_t = 32)]

@@ -15,8 +15,12 @@ use handmill::engine::{Engine, Tensors};
 use handmill::models::Loaded;
 use handmill::programs::Context;
 
+#[path = "sequence_tasks/data.rs"]
+mod data;
 #[path = "common/learn.rs"]
 mod learn;
+#[path = "sequence_tasks/recipe.rs"]
+mod recipe;
 #[path = "sequence_tasks/sequences.rs"]
 pub mod sequences;
 #[path = "sequence_tasks/tasks.rs"]
