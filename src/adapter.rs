@@ -27,6 +27,8 @@ pub struct Adapter {
     pub kind: AdapterKind,
     /// f16 arithmetic and storage in shaders.
     pub f16: bool,
+    /// Side of the cooperative matrices it has in f16 with sums in f32, 16 or 8.
+    pub cooperative: Option<u32>,
     /// Subgroup operations, and the smallest and largest subgroup size.
     pub subgroup: Option<(u32, u32)>,
     /// Timestamps inside a compute pass.
@@ -61,6 +63,7 @@ impl Adapter {
             driver: String::new(),
             kind: AdapterKind::Other,
             f16: false,
+            cooperative: None,
             subgroup: None,
             timestamps: false,
             max_binding: 128 << 20,
@@ -114,6 +117,7 @@ impl Adapter {
             backend: "Vulkan".into(),
             kind: AdapterKind::Discrete,
             f16: true,
+            cooperative: Some(16),
             subgroup: Some((32, 32)),
             timestamps: true,
             max_binding: (2 << 30) - 4,
@@ -127,6 +131,25 @@ impl Adapter {
         }
     }
 
+    /// An Apple GPU through Metal.
+    pub fn apple() -> Adapter {
+        Adapter {
+            name: "apple".into(),
+            backend: "Metal".into(),
+            kind: AdapterKind::Integrated,
+            f16: true,
+            cooperative: Some(8),
+            subgroup: Some((32, 32)),
+            timestamps: false,
+            max_binding: 1 << 31,
+            max_buffer: 1 << 33,
+            max_invocations: 1024,
+            max_workgroup_bytes: 32 << 10,
+            storage_alignment: 256,
+            ..Adapter::webgpu()
+        }
+    }
+
     /// The profile called `name`, if there is one.
     pub fn named(name: &str) -> Option<Adapter> {
         Adapter::profiles().into_iter().find(|p| p.name == name)
@@ -134,13 +157,14 @@ impl Adapter {
 
     /// Every named profile.
     pub fn profiles() -> Vec<Adapter> {
-        vec![Adapter::webgpu(), Adapter::lavapipe(), Adapter::swiftshader(), Adapter::nvidia()]
+        vec![Adapter::webgpu(), Adapter::lavapipe(), Adapter::swiftshader(), Adapter::nvidia(), Adapter::apple()]
     }
 
     /// This adapter with no more than `limits` has: natively checks what a smaller adapter would say.
     pub fn limited_to(&self, limits: &Adapter) -> Adapter {
         Adapter {
             f16: self.f16 && limits.f16,
+            cooperative: self.cooperative.filter(|_| limits.cooperative == self.cooperative),
             subgroup: limits.subgroup.and(self.subgroup),
             max_binding: self.max_binding.min(limits.max_binding),
             max_buffer: self.max_buffer.min(limits.max_buffer),

@@ -181,10 +181,10 @@ fn sample(runner: &Runner, timer: Option<&Timer<'_>>) -> Result<f64> {
 
 fn prepare(case: &Case, how: &'static Variant, device: &Arc<Device>) -> Result<Contender> {
     let graph = Arc::new(case.graph()?);
-    let options = Options { variant: Some(how.how.to_owned()), ..Options::default() };
+    let options = Options { variant: Some(how.how.to_owned()), ..case.options() };
     let plan = Arc::new(Plan::with(&graph, device.adapter(), &options)?);
     let runner = case.runner(device, &plan, Checks::Earned)?;
-    let work = graph.nodes.iter().map(|n| (n.call.kernel.work)(&n.call));
+    let work = plan.ops.iter().filter(|op| !op.nodes.is_empty()).map(|op| (op.call.kernel.work)(&op.call));
     let work = work.fold(Work::default(), |a, b| Work { flops: a.flops + b.flops, bytes: a.bytes + b.bytes });
     Ok(Contender { how, runner, work })
 }

@@ -5,6 +5,8 @@
 
 use std::fmt;
 
+use half::f16;
+
 use crate::shape::row_major;
 use crate::tensor::Dtype;
 
@@ -41,6 +43,11 @@ pub fn ulp(r: f64) -> f64 {
     2f64.powi(magnitude.log2().floor() as i32 - 23)
 }
 
+/// One unit in the last place of the f16 nearest to `r`; at least the denormal step.
+fn ulp_f16(r: f64) -> f64 {
+    2f64.powi((r.abs().min(65504.0).log2().floor() as i32).max(-14) - 10)
+}
+
 impl Tol {
     /// The tier of round-to-nearest adapters.
     pub const GOLD: Tol = Tol { tier: Tier::Gold };
@@ -60,6 +67,18 @@ impl Tol {
     /// `gold` or `spec` ulps of `r`, plus room for flushing a denormal to zero.
     pub fn ulps(self, gold: f64, spec: f64, r: f64) -> f64 {
         self.pick(gold, spec) * ulp(r) * (1.0 + 1e-9) + f64::from(f32::MIN_POSITIVE)
+    }
+
+    /// Stored as `dtype`, what lay within `t` of `r`: in f16, half an ulp more, and the one rounding where it was exact.
+    pub fn stored(self, dtype: Dtype, r: f64, t: f64) -> f64 {
+        if dtype != Dtype::F16 || !r.is_finite() {
+            return t;
+        }
+        let rounding = (f16::from_f64(r).to_f64() - r).abs();
+        if t == 0.0 && (rounding == 0.0 || self.tier == Tier::Gold) {
+            return rounding.min(ulp_f16(r));
+        }
+        t + self.pick(0.5, 1.0) * ulp_f16(r.abs() + t) * (1.0 + 1e-9) + self.pick(0.0, f16::MIN_POSITIVE.to_f64())
     }
 
     /// `exp(x)`, whose error grows with `|x|`.
@@ -258,6 +277,17 @@ mod tests {
     fn a_slice_is_not_compared_with_itself() {
         let v = [1.0];
         compare(&v, &v, &[0.0], &[1], Dtype::F32);
+    }
+
+    #[test]
+    fn storing_as_f16_adds_half_an_ulp_and_nothing_to_what_fits() {
+        let stored = |r, t| Tol::GOLD.stored(Dtype::F16, r, t);
+        assert_eq!((stored(1.0, 0.0), stored(-0.0, 0.0), stored(2f64.powi(-24), 0.0)), (0.0, 0.0, 0.0));
+        assert_eq!(stored(1.0 + 2f64.powi(-12), 0.0), 2f64.powi(-12));
+        assert!((stored(1.0, 1e-9) - 2f64.powi(-11)).abs() < 1e-8);
+        assert!((stored(1e-7, 1e-12) - 2f64.powi(-25)).abs() < 1e-11);
+        assert_eq!(stored(1e6, 0.0), 32.0, "an infinity is no wider than its neighbours");
+        assert_eq!(Tol::GOLD.stored(Dtype::F32, 1.1, 0.0), 0.0);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use crate::adapter::{Adapter, AdapterKind};
 use crate::check::Tol;
+use crate::cooperative;
 use crate::error::{Error, Result};
 use crate::file::fnv;
 use crate::guard::guarded;
@@ -113,6 +114,9 @@ pub fn preferred(adapters: &[Adapter]) -> Option<usize> {
 
 fn profile(adapter: &wgpu::Adapter) -> Adapter {
     let (info, limits, features) = (adapter.get_info(), adapter.limits(), adapter.features());
+    let f16 = features.contains(wgpu::Features::SHADER_F16);
+    let subgroup =
+        features.contains(wgpu::Features::SUBGROUP).then_some((info.subgroup_min_size, info.subgroup_max_size));
     let llvmpipe = info.name.contains("llvmpipe") || info.driver.contains("llvmpipe");
     Adapter {
         name: info.name,
@@ -124,10 +128,9 @@ fn profile(adapter: &wgpu::Adapter) -> Adapter {
             wgpu::DeviceType::IntegratedGpu => AdapterKind::Integrated,
             _ => AdapterKind::Other,
         },
-        f16: features.contains(wgpu::Features::SHADER_F16),
-        subgroup: features
-            .contains(wgpu::Features::SUBGROUP)
-            .then_some((info.subgroup_min_size, info.subgroup_max_size)),
+        f16,
+        cooperative: cooperative::offered(adapter, f16, subgroup),
+        subgroup,
         timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),
         max_binding: limits.max_storage_buffer_binding_size,
         max_buffer: limits.max_buffer_size,
@@ -173,6 +176,18 @@ pub struct Device {
     pending_uploads: AtomicU64,
     last: Mutex<Option<wgpu::SubmissionIndex>>,
     pub(crate) counters: Counters,
+    refused: Option<String>,
+}
+
+/// Leave to use experimental features, where one is asked for.
+#[allow(unsafe_code)]
+fn experimental(asked: bool) -> wgpu::ExperimentalFeatures {
+    if asked {
+        // SAFETY: only cooperative matrices are asked for, and `cooperative::wrong` tries them before a plan may.
+        unsafe { wgpu::ExperimentalFeatures::enabled() }
+    } else {
+        wgpu::ExperimentalFeatures::disabled()
+    }
 }
 
 impl Device {
@@ -195,18 +210,35 @@ impl Device {
         Device::from_adapter(&all[index])
     }
 
+    /// Opens `adapter`; cooperative matrices that compute a small product wrong are off.
     fn from_adapter(adapter: &wgpu::Adapter) -> Result<Arc<Device>> {
+        let mut device = Device::with_all(adapter)?;
+        if let Some(reason) = cooperative::wrong(&device) {
+            device.alive()?;
+            let opened = Arc::get_mut(&mut device).expect("bug: a finished test still holds the device");
+            opened.adapter.cooperative = None;
+            opened.refused = Some(reason);
+        }
+        Ok(device)
+    }
+
+    fn with_all(adapter: &wgpu::Adapter) -> Result<Arc<Device>> {
         let wanted = wgpu::Features::TIMESTAMP_QUERY
             | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES
             | wgpu::Features::SUBGROUP
+            | wgpu::Features::SHADER_F16
             | wgpu::Features::PIPELINE_CACHE;
+        let profile = profile(adapter);
+        let asked = profile.cooperative.is_some();
+        let cooperative = wgpu::Features::EXPERIMENTAL_COOPERATIVE_MATRIX & adapter.features();
+        let cooperative = if asked { cooperative } else { wgpu::Features::empty() };
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("handmill"),
-            required_features: wanted & adapter.features(),
+            required_features: (wanted & adapter.features()) | cooperative,
+            experimental_features: experimental(asked),
             required_limits: adapter.limits(),
             ..Default::default()
         };
-        let profile = profile(adapter);
         let opened = caught(|| pollster::block_on(adapter.request_device(&descriptor)));
         let opened = opened.and_then(|opened| opened.map_err(|e| e.to_string()));
         let (raw, queue) = opened.map_err(|e| Error::Adapter(format!("{} cannot be opened: {e}", profile.name)))?;
@@ -233,6 +265,7 @@ impl Device {
             pending_uploads: AtomicU64::new(0),
             last: Mutex::new(None),
             counters: Counters::default(),
+            refused: None,
         }))
     }
 
@@ -246,6 +279,11 @@ impl Device {
     /// What it can do.
     pub fn adapter(&self) -> &Adapter {
         &self.adapter
+    }
+
+    /// Why cooperative matrices that the adapter offers are off.
+    pub fn refused(&self) -> Option<&str> {
+        self.refused.as_deref()
     }
 
     /// The rounding model its results are held to.

@@ -6,6 +6,7 @@ pub mod backward;
 pub mod bench;
 pub mod check;
 pub mod config;
+pub mod cooperative;
 pub mod device;
 pub mod engine;
 pub mod error;

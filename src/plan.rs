@@ -21,6 +21,7 @@ mod assign;
 mod bind;
 mod emit;
 mod fuse;
+mod half;
 mod live;
 mod order;
 mod scan;
@@ -39,8 +40,8 @@ pub struct Options {
     /// Weights stay as they are loaded: what follows from them alone is computed once. `false` where another plan over
     /// the same store updates them.
     pub fixed_weights: bool,
-    /// Keep weights as f16 where every kernel that reads them can.
-    pub f16_weights: bool,
+    /// What is stored as f16.
+    pub half: Half,
     /// The variant to take wherever a kernel has it (`Some("")` is the plain one).
     pub variant: Option<String>,
     /// Variants that were measured to be the fastest.
@@ -60,7 +61,7 @@ impl Default for Options {
             reuse: true,
             adjacent: true,
             fixed_weights: true,
-            f16_weights: false,
+            half: Half::Nothing,
             variant: None,
             tuned: None,
             shaders: Shaders::built_in(),
@@ -68,6 +69,21 @@ impl Default for Options {
             max_bytes: None,
         }
     }
+}
+
+/// What a plan stores as f16. Arithmetic stays in f32.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Half {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Weights where every kernel that reads them can; needs no feature of the adapter.
+    Weights,
+    /// Weights, states, and what operations hand to each other; needs [`Adapter::f16`]. Inputs, results, host-made
+    /// tables, statistics and what steps of a scan carry stay f32.
+    Values,
+    /// As `Values`, with inputs and results: what rows of kernels take.
+    Everything,
 }
 
 /// What a buffer of a plan holds.
@@ -152,6 +168,8 @@ pub struct Dispatch {
     pub params: Vec<u8>,
     /// Pipeline constants.
     pub overrides: Vec<(String, f64)>,
+    /// Bindings whose elements are f16 where the shader says f32.
+    pub half: Vec<String>,
     /// The step of the scan it belongs to.
     pub step: Option<usize>,
     /// Buffers that it and dispatches after it read: what wrote them is waited for here, once for all.
@@ -267,15 +285,7 @@ impl Plan {
 
     /// Plans `graph` for `adapter`.
     pub fn with(graph: &Arc<FixedGraph>, adapter: &Adapter, options: &Options) -> Result<Plan> {
-        let mut draft = live::draft(graph, options.fixed_weights);
-        if options.fuse {
-            fuse::epilogues(&mut draft);
-            fuse::shifts(&mut draft);
-            fuse::products(&mut draft);
-        }
-        if options.f16_weights {
-            live::narrow_weights(&mut draft);
-        }
+        let draft = draft(graph, Some(adapter), options)?;
         let mut plan = emit::emit(draft.clone(), adapter, options, None)?;
         if options.reuse && options.adjacent {
             let spare = plan.totals().peak_bytes / SPARE;
@@ -293,6 +303,14 @@ impl Plan {
             return Err(Error::limit("the plan", message));
         }
         Ok(plan)
+    }
+
+    /// Dtypes and shapes of the values of `graph` as a plan with `options` stores them.
+    ///
+    /// # Errors
+    /// If a shader cannot be read
+    pub fn stored(graph: &Arc<FixedGraph>, options: &Options) -> Result<Vec<Spec>> {
+        Ok(draft(graph, None, options)?.specs)
     }
 
     /// The value that stands for `value`: itself, or an equal one made before.
@@ -330,7 +348,7 @@ impl Plan {
             .packing
             .iter()
             .chain(&self.dispatches)
-            .map(|d| (self.ops[d.op].variant().shader, d.entry, format!("{:?}", d.overrides)))
+            .map(|d| (self.ops[d.op].variant().shader, d.entry, format!("{:?} {:?}", d.overrides, d.half)))
             .collect();
         pipelines.sort();
         pipelines.dedup();
@@ -451,6 +469,28 @@ impl fmt::Display for Plan {
         }
         Ok(())
     }
+}
+
+/// Live operations, fused, with the dtypes in which they are stored.
+fn draft(graph: &Arc<FixedGraph>, adapter: Option<&Adapter>, options: &Options) -> Result<Draft> {
+    let mut draft = live::draft(graph, options.fixed_weights);
+    if options.fuse {
+        fuse::epilogues(&mut draft);
+        fuse::shifts(&mut draft);
+        fuse::products(&mut draft);
+    }
+    match options.half {
+        Half::Nothing => {}
+        Half::Weights => half::weights(&mut draft),
+        Half::Values | Half::Everything => {
+            if let Some(adapter) = adapter.filter(|a| !a.f16) {
+                let message = format!("needs 16-bit floats in shaders (SHADER_F16), and {} has none", adapter.name);
+                return Err(Error::limit("f16", message));
+            }
+            half::values(&mut draft, options)?;
+        }
+    }
+    Ok(draft)
 }
 
 /// What a plan may need more than the least, as a part of that, so that operations wait less for each other.

@@ -114,8 +114,10 @@ impl Runner {
         startup.pipelines = start.elapsed().as_secs_f64() - startup.buffers;
         let mut inputs: HashMap<_, _> = plan.graph.inputs().map(|(n, s)| (n.to_owned(), (s.clone(), None))).collect();
         for (i, buffer) in plan.buffers.iter().enumerate() {
-            if let BufferKind::Input(name) = &buffer.kind {
-                inputs.insert(name.clone(), (buffer.spec.clone(), Some(i)));
+            if let BufferKind::Input(name) = &buffer.kind
+                && let Some(input) = inputs.get_mut(name)
+            {
+                input.1 = Some(i);
             }
         }
         let copy = wgpu::BufferUsages::COPY_DST | wgpu::BufferUsages::COPY_SRC;
@@ -152,9 +154,13 @@ impl Runner {
             let found = format!("{} {}", tensor.dtype(), Dims(tensor.shape()));
             return Err(Error::tensor(name, format!("is {found}, expected {} {}", spec.dtype, Dims(&spec.shape))));
         }
-        match buffer {
-            Some(i) => write(&self.device, &self.buffers[*i].raw, 0, tensor.bytes()),
-            None => Ok(()),
+        let Some(i) = *buffer else { return Ok(()) };
+        match self.plan.buffers[i].spec.dtype {
+            stored if stored == spec.dtype => write(&self.device, &self.buffers[i].raw, 0, tensor.bytes()),
+            stored => {
+                let rounded = HostTensor::from_f64(stored, &spec.shape, &tensor.to_f64());
+                write(&self.device, &self.buffers[i].raw, 0, rounded.bytes())
+            }
         }
     }
 
@@ -454,13 +460,16 @@ fn record(device: &Arc<Device>, plan: &Plan, buffers: &[Held], checks: Checks) -
     let uniforms = device.buffer("params", (blocks.len() as u64).max(16), usage)?;
     write(device, &uniforms, 0, &blocks)?;
     let pipeline = |d: &Dispatch| {
-        let module = plan.shaders.module(plan.ops[d.op].variant().shader)?;
+        let module = plan.shaders.module_with(plan.ops[d.op].variant().shader, &d.half)?;
         device.pipeline(&module, d.entry, &d.overrides, checks == Checks::On)
     };
     // All at once, as drivers take their time; the first that fails in the plan's order is the one that is reported.
     let mut seen = HashSet::new();
     let mut distinct: Vec<&Dispatch> = plan.packing.iter().chain(&plan.dispatches).collect();
-    distinct.retain(|d| seen.insert((plan.ops[d.op].variant().shader, d.entry, format!("{:?}", d.overrides))));
+    distinct.retain(|d| {
+        let specialised = format!("{:?} {:?}", d.overrides, d.half);
+        seen.insert((plan.ops[d.op].variant().shader, d.entry, specialised))
+    });
     distinct.par_iter().map(|d| pipeline(d).map(drop)).collect::<Vec<_>>().into_iter().collect::<Result<()>>()?;
     let one = |d: &Dispatch| {
         let pipeline = pipeline(d)?;

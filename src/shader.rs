@@ -14,6 +14,8 @@ use naga::valid::{Capabilities, GlobalUse, ModuleInfo, ValidationFlags, Validato
 use crate::error::{Error, Result};
 use crate::file::{excerpt, fnv};
 
+mod half;
+
 static BUILT_IN: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/shaders.rs"));
 
 /// Where WGSL comes from: the built-in files, or a folder of the same structure that overrides them.
@@ -43,6 +45,10 @@ pub struct Module {
     pub params: (Vec<Field>, u32),
     /// Pipeline-overridable constants: name, and whether it has a default.
     pub overrides: Vec<(String, bool)>,
+    /// Bindings whose elements are stored as f16.
+    pub half: Vec<String>,
+    /// Where each line comes from.
+    origins: Vec<String>,
     /// The parsed module, where sizes depend on overrides.
     sized_by_overrides: Option<Box<(naga::Module, ModuleInfo)>>,
 }
@@ -67,6 +73,8 @@ pub struct Binding {
     pub number: u32,
     /// Address space and access.
     pub access: Access,
+    /// Written, and read again as numbers: stored as f16 it would be rounded in between.
+    pub read_back: bool,
 }
 
 /// Address space and access of a binding.
@@ -161,15 +169,31 @@ impl Shaders {
         }
         let (source, origins, built_in) = self.expand(name)?;
         let shown = if name.contains('\n') { "an inline shader".to_owned() } else { name.to_owned() };
-        let module = Arc::new(reflect(&shown, source, &origins, built_in)?);
+        let module = Arc::new(reflect(&shown, source, origins, built_in, &[])?);
         self.modules.lock().unwrap_or_else(|e| e.into_inner()).insert(name.to_owned(), module.clone());
+        Ok(module)
+    }
+
+    /// As [`Shaders::module`], with the elements of the bindings `half` stored as f16.
+    pub fn module_with(&self, name: &str, half: &[String]) -> Result<Arc<Module>> {
+        let module = self.module(name)?;
+        if half.is_empty() {
+            return Ok(module);
+        }
+        let key = format!("{name}\0{}", half.join(" "));
+        if let Some(module) = self.modules.lock().unwrap_or_else(|e| e.into_inner()).get(&key) {
+            return Ok(module.clone());
+        }
+        let source = half::halved(&module.source, half).map_err(|message| Error::shader(&module.name, message))?;
+        let module = Arc::new(reflect(&module.name, source, module.origins.clone(), module.built_in, half)?);
+        self.modules.lock().unwrap_or_else(|e| e.into_inner()).insert(key, module.clone());
         Ok(module)
     }
 
     /// The entry points of `module` under `overrides`, on which workgroup sizes may depend.
     pub fn entries(&self, module: &Module, overrides: &[(String, f64)]) -> Result<Arc<Entries>> {
         let Some(parsed) = &module.sized_by_overrides else { return Ok(module.entries.clone()) };
-        let key = (module.name.clone(), format!("{overrides:?}"));
+        let key = (module.name.clone(), format!("{:?} {overrides:?}", module.half));
         if let Some(entries) = self.specialised.lock().unwrap_or_else(|e| e.into_inner()).get(&key) {
             return Ok(entries.clone());
         }
@@ -360,7 +384,11 @@ pub fn validate(name: &str, source: &str, origins: &[String]) -> Result<(naga::M
     let module = naga::front::wgsl::parse_str(source).map_err(|e| fail(e.location(source), e.message().to_owned()))?;
     let mut validator = Validator::new(
         ValidationFlags::all(),
-        Capabilities::SUBGROUP | Capabilities::SUBGROUP_BARRIER | Capabilities::SHADER_FLOAT16_IN_FLOAT32,
+        Capabilities::SUBGROUP
+            | Capabilities::SUBGROUP_BARRIER
+            | Capabilities::SHADER_FLOAT16
+            | Capabilities::COOPERATIVE_MATRIX
+            | Capabilities::SHADER_FLOAT16_IN_FLOAT32,
     );
     let info = validator.validate(&module).map_err(|e| fail(e.location(source), chain(e.as_inner())))?;
     Ok((module, info))
@@ -372,8 +400,8 @@ fn chain(error: &dyn std::error::Error) -> String {
     causes.map(|e| e.to_string().replace('\n', " ")).collect::<Vec<_>>().join(": ")
 }
 
-fn reflect(name: &str, source: String, origins: &[String], built_in: bool) -> Result<Module> {
-    let (module, info) = validate(name, &source, origins)?;
+fn reflect(name: &str, source: String, origins: Vec<String>, built_in: bool, half: &[String]) -> Result<Module> {
+    let (module, info) = validate(name, &source, &origins)?;
     let mut params = (vec![], 0);
     for (_, global) in module.global_variables.iter() {
         if global.space == naga::AddressSpace::Uniform {
@@ -385,7 +413,8 @@ fn reflect(name: &str, source: String, origins: &[String], built_in: bool) -> Re
         module.overrides.iter().map(|(_, o)| (o.name.clone().unwrap_or_default(), o.init.is_some())).collect();
     let sized = module.entry_points.iter().any(|e| e.workgroup_size_overrides.is_some());
     let sized_by_overrides = sized.then(|| Box::new((module, info)));
-    Ok(Module { name: name.to_owned(), source, built_in, entries, params, overrides, sized_by_overrides })
+    let (name, half) = (name.to_owned(), half.to_vec());
+    Ok(Module { name, source, built_in, entries, params, overrides, half, origins, sized_by_overrides })
 }
 
 fn entry_points(module: &naga::Module, info: &ModuleInfo) -> Entries {
@@ -410,12 +439,20 @@ fn entry_points(module: &naga::Module, info: &ModuleInfo) -> Entries {
                 _ => continue,
             };
             let number = global.binding.as_ref().map_or(0, |b| b.binding);
-            bindings.push(Binding { name: global.name.clone().unwrap_or_default(), number, access });
+            let read_back =
+                access == Access::ReadWrite && used[handle].contains(GlobalUse::READ) && floats(module, global);
+            bindings.push(Binding { name: global.name.clone().unwrap_or_default(), number, access, read_back });
         }
         bindings.sort_by_key(|b| b.number);
         (entry.name.clone(), Entry { workgroup: entry.workgroup_size, bindings, workgroup_bytes })
     });
     entries.collect()
+}
+
+/// True if the elements are floats; bits that are only moved are not.
+fn floats(module: &naga::Module, global: &naga::GlobalVariable) -> bool {
+    let naga::TypeInner::Array { base, .. } = module.types[global.ty].inner else { return true };
+    module.types[base].inner.scalar_kind().is_none_or(|kind| kind == naga::ScalarKind::Float)
 }
 
 fn fields(module: &naga::Module, ty: naga::Handle<naga::Type>) -> Result<(Vec<Field>, u32), String> {

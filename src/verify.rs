@@ -191,7 +191,10 @@ impl Lockstep<'_> {
             inputs.insert(value, self.value(value, place)?);
         }
         let passed = inputs.keys().filter_map(|id| Some((*id, self.passed.get(id)?.clone()))).collect();
-        let expected = chain(self.plan, op, &inputs, passed, self.tol);
+        let mut expected = chain(self.plan, op, &inputs, passed, self.tol);
+        for ((values, bound), spec) in expected.iter_mut().zip(&op.call.outputs) {
+            bound.iter_mut().zip(values).for_each(|(t, r)| *t = self.tol.stored(spec.dtype, *r, *t));
+        }
         let mut outputs = vec![];
         let mut repro = self.repro(op, step)?;
         for (o, (values, bound)) in expected.into_iter().enumerate() {
@@ -304,8 +307,9 @@ impl Links<'_> {
         };
         let inputs: Vec<_> = ids.iter().zip(&call.inputs).map(|(id, operand)| each(id, operand)).collect();
         let mut dense = dense(call);
-        for pair in dense.inputs.iter_mut().zip(&planned.inputs) {
-            if let (Some(operand), Some(Operand { dtype: Dtype::F16, .. })) = pair {
+        let takes_f16 = call.kernel.inputs.iter().map(|port| port.dtypes.contains(&Dtype::F16));
+        for (pair, takes) in dense.inputs.iter_mut().zip(&planned.inputs).zip(takes_f16) {
+            if let (Some(operand), Some(Operand { dtype: Dtype::F16, .. }), true) = (pair.0, pair.1, takes) {
                 operand.dtype = Dtype::F16;
             }
         }

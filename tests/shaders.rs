@@ -53,6 +53,8 @@ mod row;
 #[allow(dead_code)]
 #[path = "kernels/softmax.rs"]
 mod softmax;
+#[path = "shaders/half.rs"]
+mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
@@ -65,7 +67,7 @@ use handmill::adapter::Adapter;
 use handmill::graph::FixedGraph;
 use handmill::kernels;
 use handmill::models::{Inputs, Loaded};
-use handmill::plan::{Options, Plan};
+use handmill::plan::{Half, Options, Plan};
 use handmill::shader::{Access, Module, Shaders, validate};
 use handmill::weights::load_tensors;
 use naga::back::PipelineConstants;
@@ -112,8 +114,8 @@ fn note(line: impl Display) {
 }
 
 /// One entry point with its overrides resolved: `WG` as large as it gets, flags true, all else 1.
-fn resolved(name: &str, entry: &str) -> Result<(naga::Module, naga::valid::ModuleInfo), String> {
-    let (parsed, info) = validate(name, &module(name).source, &[]).map_err(|e| e.to_string())?;
+fn resolved(name: &str, source: &str, entry: &str) -> Result<(naga::Module, naga::valid::ModuleInfo), String> {
+    let (parsed, info) = validate(name, source, &[]).map_err(|e| e.to_string())?;
     let missing = parsed.overrides.iter().filter(|(_, o)| o.init.is_none()).filter_map(|(_, o)| o.name.clone());
     let constants: PipelineConstants =
         missing.map(|name| if name == "WG" { (name, WG) } else { (name, 1.0) }).collect();
@@ -155,6 +157,28 @@ fn direct_x(
     if source.contains("numthreads") { Ok(()) } else { Err("no entry point in it".into()) }
 }
 
+/// Translates every entry point of `module` for every backend that can have it.
+fn translate(name: &str, module: &Module, model: hlsl::ShaderModel, found: &mut Vec<String>) -> usize {
+    // Direct3D has no cooperative matrices.
+    let cooperative = module.source.contains("enable wgpu_cooperative_matrix;");
+    for entry in module.entries.keys() {
+        let mut say = |backend: &str, result: Result<(), String>| {
+            found.extend(result.err().map(|e| format!("{name}, {entry}, f16 in {:?}, {backend}: {e}", module.half)));
+        };
+        match resolved(name, &module.source, entry) {
+            Err(e) => say("WGSL", Err(e)),
+            Ok((module, info)) => {
+                say("SPIR-V", spirv(&module, &info, entry));
+                say("MSL", metal(&module, &info, entry));
+                if !cooperative {
+                    say("HLSL", direct_x(&module, &info, entry, model));
+                }
+            }
+        }
+    }
+    module.entries.len()
+}
+
 #[test]
 fn every_entry_point_translates_for_every_backend() {
     let mut found = vec![];
@@ -163,20 +187,7 @@ fn every_entry_point_translates_for_every_backend() {
         // Subgroups need shader model 6; everything else must do without.
         let subgroups = module(name).source.contains("subgroup");
         let model = if subgroups { hlsl::ShaderModel::V6_0 } else { hlsl::ShaderModel::V5_1 };
-        for entry in module(name).entries.keys() {
-            count += 1;
-            let mut say = |backend: &str, result: Result<(), String>| {
-                found.extend(result.err().map(|e| format!("{name}, {entry}, {backend}: {e}")));
-            };
-            match resolved(name, entry) {
-                Err(e) => say("WGSL", Err(e)),
-                Ok((module, info)) => {
-                    say("SPIR-V", spirv(&module, &info, entry));
-                    say("MSL", metal(&module, &info, entry));
-                    say("HLSL", direct_x(&module, &info, entry, model));
-                }
-            }
-        }
+        count += translate(name, &module(name), model, &mut found);
     }
     assert!(count > 0, "no entry points at all");
     none("translations failed", found);
@@ -253,17 +264,16 @@ fn variants_use_the_words_of_the_notation() {
 }
 
 /// `Plan::with` packs every field of `Params` and every override, or says which one has no value.
-fn plan(graph: &Arc<FixedGraph>, adapter: &Adapter, how: &str, fuse: bool) -> handmill::Result<Plan> {
-    let options = Options { shaders: SHADERS.clone(), variant: Some(how.to_owned()), fuse, ..Options::default() };
-    Plan::with(graph, adapter, &options)
+fn plan(graph: &Arc<FixedGraph>, adapter: &Adapter, how: &str, fuse: bool, half: Half) -> handmill::Result<Plan> {
+    let (shaders, variant) = (SHADERS.clone(), Some(how.to_owned()));
+    Plan::with(graph, adapter, &Options { shaders, variant, fuse, half, ..Options::default() })
 }
 
 fn labels() -> BTreeSet<String> {
     kernels::all().flat_map(|k| k.variants.iter().map(|v| v.label(k))).collect()
 }
 
-#[test]
-fn rows_plan_on_every_named_adapter_with_every_variant() {
+fn rows() -> Vec<Row> {
     let families = [
         elementwise::rows as fn() -> Vec<Row>,
         reduce::rows,
@@ -282,8 +292,13 @@ fn rows_plan_on_every_named_adapter_with_every_variant() {
         loss::rows,
         optimizer::rows,
     ];
+    families.iter().flat_map(|rows| rows()).collect()
+}
+
+#[test]
+fn rows_plan_on_every_named_adapter_with_every_variant() {
     let (mut found, mut planned) = (vec![], BTreeSet::new());
-    for row in families.iter().flat_map(|rows| rows()) {
+    for row in rows() {
         let graph = match row.case.graph() {
             Ok(graph) => Arc::new(graph),
             Err(e) => {
@@ -294,13 +309,14 @@ fn rows_plan_on_every_named_adapter_with_every_variant() {
         for adapter in Adapter::profiles() {
             for variant in row.case.variants(&adapter).unwrap_or_default() {
                 let label = variant.label(row.case.kernel);
-                match plan(&graph, &adapter, variant.how, false) {
+                match plan(&graph, &adapter, variant.how, false, Half::Nothing) {
                     Ok(plan) => planned.extend(plan.ops.iter().map(|op| op.variant().label(op.call.kernel))),
                     Err(e) => found.push(format!("{}, {}, {label}: {e}", row.name, adapter.name)),
                 }
             }
         }
     }
+    planned.extend(stored::planned(&mut found));
     found.extend(labels().difference(&planned).map(|label| format!("{label}: no row plans it")));
     none("rows do not plan", found);
 }
@@ -318,7 +334,8 @@ fn fixtures_plan_on_every_named_adapter_with_every_variant() {
             }
         };
         for adapter in Adapter::profiles() {
-            let failed = |how: &&str| plan(&graph, &adapter, how, true).err().map(|e| format!("'{how}': {e}"));
+            let failed =
+                |how: &&str| plan(&graph, &adapter, how, true, Half::Nothing).err().map(|e| format!("'{how}': {e}"));
             let failures = hows.iter().filter_map(failed);
             found.extend(failures.map(|e| format!("{}, {}, {e}", shown(&folder), adapter.name)));
         }
@@ -356,7 +373,7 @@ fn entry_points_stay_within_the_limits_of_webgpu() {
             if buffers > STORAGE_BUFFERS {
                 found.push(format!("{name}, {entry}: {buffers} storage buffers"));
             }
-            let Ok((resolved, info)) = resolved(name, entry) else { continue };
+            let Ok((resolved, info)) = resolved(name, &module.source, entry) else { continue };
             let invocations: u32 = resolved.entry_points[0].workgroup_size.iter().product();
             if invocations > INVOCATIONS {
                 found.push(format!("{name}, {entry}: {invocations} invocations"));
@@ -437,12 +454,8 @@ fn planted_faults_are_found() {
     }
     let broken = "@compute @workgroup_size(1) fn broken() { let x: u32 = 1.5; }";
     assert!(validate("broken", broken, &[]).is_err());
-    assert!(
-        resolved("norm/layer_norm", "no_such_entry").is_err() || {
-            let (module, _) = resolved("norm/layer_norm", "no_such_entry").expect("checked");
-            module.entry_points.is_empty()
-        }
-    );
+    let nowhere = resolved("norm/layer_norm", &module("norm/layer_norm").source, "no_such_entry");
+    assert!(nowhere.map_or(true, |(module, _)| module.entry_points.is_empty()));
     assert_eq!(
         function_lengths("fn a() {\n    b();\n}\nimpl T {\n    pub fn c(\n    ) {\n    }\n}\n"),
         [(1, 3), (5, 3)]

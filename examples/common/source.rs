@@ -10,6 +10,7 @@ use handmill::error::{Error, Result};
 use handmill::folder::{ModelFolder, hub_cache};
 use handmill::images::{ImageProcessor, Kind};
 use handmill::models::{Loaded, Model};
+use handmill::plan::Half;
 use handmill::programs::Context;
 use handmill::tensor::HostTensor;
 use image::RgbImage;
@@ -38,6 +39,9 @@ pub struct Source {
     /// auto, gpu, gpu:N, a part of an adapter's name, or reference
     #[arg(long, default_value = "auto")]
     pub device: String,
+    /// Storage of weights, states and what operations hand to each other
+    #[arg(long, default_value = "f32", value_parser = ["f32", "f16"])]
+    pub dtype: String,
 }
 
 /// A model on an engine.
@@ -64,12 +68,20 @@ impl Source {
             eprintln!("random weights: the results mean nothing; --model or --hub names a checkpoint");
             let config = Config::parse("the random model", small)?;
             let context = Context::random(models[0], config, &engine, self.seed)?;
-            return Ok(Opened { engine, context, folder: None });
+            return Ok(Opened { engine, context: self.stored(context), folder: None });
         };
         let loaded = load(&path, models)?;
         let (context, notices) = Context::open(&loaded, &engine)?;
         notices.iter().for_each(|text| eprintln!("{text}"));
-        Ok(Opened { engine, context, folder: Some(loaded.folder) })
+        Ok(Opened { engine, context: self.stored(context), folder: Some(loaded.folder) })
+    }
+
+    /// `context`, with plans that store as `--dtype` says.
+    fn stored(&self, mut context: Context) -> Context {
+        if self.dtype == "f16" {
+            context.options.half = Half::Values;
+        }
+        context
     }
 }
 

@@ -91,7 +91,7 @@ fn conv2d_direct(
     let out = ((image * params.o + o) * params.oh + row) * params.ow + column;
     // @unroll
     for (var r = 0u; r < 16u; r++) {
-        if (r < 4u * QUADS && channel + r < outer) {
+        if (!EPILOGUE && r < 4u * QUADS && channel + r < outer) {
             // @unroll
             for (var j = 0u; j < 4u; j++) {
                 if (column + j < params.ow) { y[out + r * plane + j] = acc[r][j]; }
@@ -99,10 +99,11 @@ fn conv2d_direct(
         }
     }
     if (EPILOGUE) {
+        var sums = acc;   // indexed by a loop, so that acc itself stays in registers
         for (var r = 0u; r < 4u * QUADS && channel + r < outer; r++) {
             for (var j = 0u; j < 4u && column + j < params.ow; j++) {
                 let i = out + r * plane + j;
-                y[i] = finish(y[i], o + r, i);
+                y[i] = finish(sums[r][j], o + r, i);
             }
         }
     }

@@ -125,18 +125,22 @@ fn conv2d_tiled(
         // @unroll
         for (var r = 0u; r < 8u; r++) {
             let m = corner_m + r / 4u * 32u + r % 4u;
-            if (m < outer && n < pixels) { y[at + m * plane] = low[r][j]; }
-            if (m < outer && n2 < pixels) { y[at2 + m * plane] = high[r][j]; }
+            if (!EPILOGUE && m < outer && n < pixels) { y[at + m * plane] = low[r][j]; }
+            if (!EPILOGUE && m < outer && n2 < pixels) { y[at2 + m * plane] = high[r][j]; }
         }
     }
     if (EPILOGUE) {
+        var first = low;   // indexed by a loop, so that low and high themselves stay in registers
+        var second = high;
         for (var e = 0u; e < 64u; e++) {
             let m = corner_m + e / 32u * 32u + e / 8u % 4u;
             let n = corner_n + e / 4u % 2u * 32u + e % 4u;
             if (m < outer && n < pixels) {
                 let o = of_group * outer + m;
                 let i = (n / plane * params.o + o) * plane + n % plane;
-                y[i] = finish(y[i], o, i);
+                let r = e / 32u * 4u + e / 8u % 4u;
+                let sum = select(first[r][e % 4u], second[r][e % 4u], e / 4u % 2u == 1u);
+                y[i] = finish(sum, o, i);
             }
         }
     }

@@ -119,7 +119,7 @@ fn conv2d_vec4(
     let out = ((image * params.o + o) * params.oh + row) * params.ow + 4u * s;
     // @unroll
     for (var r = 0u; r < 16u; r++) {
-        if (r < 4u * QUADS && channel + r < outer) {
+        if (!EPILOGUE && r < 4u * QUADS && channel + r < outer) {
             // @unroll
             for (var j = 0u; j < 4u; j++) {
                 if (4u * s + j < params.ow) { y[out + r * plane + j] = acc[r][j]; }
@@ -128,10 +128,11 @@ fn conv2d_vec4(
         }
     }
     if (EPILOGUE) {
+        var sums = acc;   // indexed by a loop, so that acc itself stays in registers
         for (var r = 0u; r < 4u * QUADS && channel + r < outer; r++) {
             for (var j = 0u; j < 4u * VECTORS && 4u * s + j < params.ow; j++) {
                 let i = out + r * plane + j;
-                y[i] = finish(y[i], o + r, i);
+                y[i] = finish(sums[r][j], o + r, i);
             }
         }
     }

@@ -9,8 +9,8 @@ fn weight(i: u32) -> f32 {
     return bitcast<f32>(w[i]);
 }
 
-// The result in channel `o`, whose element is y[i]. Where a lane holds many sums it writes them first and
-// finishes them in a loop: 64 copies of the activations would take drivers seconds to compile.
+// The result in channel `o`, whose element is y[i]. Where a lane holds many sums it copies them and
+// finishes the copies in a loop: 64 copies of the activations would take drivers seconds to compile.
 fn finish(acc: f32, o: u32, i: u32) -> f32 {
     var v = params.scale * acc;
     if (HAS_B) { v += b[o]; }

@@ -30,8 +30,8 @@ fn w_start(c: Coordinates) -> u32 {
         + c.c4 * params.w4 + c.c5 * params.w5 + c.c6 * params.w6 + c.c7 * params.w7;
 }
 
-// The result at column `column` of y, whose element is y[i]. Where a lane holds many sums it writes them
-// first and finishes them in a loop: 64 copies of the activations would take drivers seconds to compile.
+// The result at column `column` of y, whose element is y[i]. Where a lane holds many sums it copies
+// them and finishes the copies in a loop: 64 copies of the activations would take drivers seconds to compile.
 fn finish(acc: f32, column: u32, i: u32) -> f32 {
     var v = params.scale * acc;
     if (HAS_B) { v += b[column]; }

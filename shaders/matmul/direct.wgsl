@@ -65,7 +65,7 @@ fn matmul_direct(
     let out = batch * params.m * params.n + params.first;
     // @unroll
     for (var r = 0u; r < 16u; r++) {
-        if (r < ROWS && row + r <= last_row) {
+        if (!EPILOGUE && r < ROWS && row + r <= last_row) {
             let i = out + (row + r) * params.n + column;
             // @unroll
             for (var j = 0u; j < 4u; j++) {
@@ -74,10 +74,11 @@ fn matmul_direct(
         }
     }
     if (EPILOGUE) {
+        var sums = acc;   // indexed by a loop, so that acc itself stays in registers
         for (var r = 0u; r < ROWS && row + r <= last_row; r++) {
             for (var n = column; n < column + 4u && n <= last; n++) {
                 let i = out + (row + r) * params.n + n;
-                y[i] = finish(y[i], params.first + n, i);
+                y[i] = finish(sums[r][n - column], params.first + n, i);
             }
         }
     }

@@ -91,17 +91,21 @@ fn matmul_tiled(
         let i = out + row * params.n + corner_n;
         // @unroll
         for (var j = 0u; j < 4u; j++) {
-            if (row < params.m && corner_n + j < params.columns) { y[i + j] = low[r][j]; }
-            if (row < params.m && corner_n + j + 32u < params.columns) { y[i + j + 32u] = high[r][j]; }
+            if (!EPILOGUE && row < params.m && corner_n + j < params.columns) { y[i + j] = low[r][j]; }
+            if (!EPILOGUE && row < params.m && corner_n + j + 32u < params.columns) { y[i + j + 32u] = high[r][j]; }
         }
     }
     if (EPILOGUE) {
+        var first = low;   // indexed by a loop, so that low and high themselves stay in registers
+        var second = high;
         for (var e = 0u; e < 64u; e++) {
             let row = corner_m + e / 32u * 32u + e / 8u % 4u;
             let n = corner_n + e / 4u % 2u * 32u + e % 4u;
             if (row < params.m && n < params.columns) {
                 let i = out + row * params.n + n;
-                y[i] = finish(y[i], params.first + n, i);
+                let r = e / 32u * 4u + e / 8u % 4u;
+                let sum = select(first[r][e % 4u], second[r][e % 4u], e / 4u % 2u == 1u);
+                y[i] = finish(sum, params.first + n, i);
             }
         }
     }

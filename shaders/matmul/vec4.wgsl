@@ -99,7 +99,7 @@ fn matmul_vec4(
     let out = batch * params.m * params.n + params.first;
     // @unroll
     for (var r = 0u; r < 16u; r++) {
-        if (r < ROWS && row + r <= last_row) {
+        if (!EPILOGUE && r < ROWS && row + r <= last_row) {
             let i = out + (row + r) * params.n + column;
             // @unroll
             for (var j = 0u; j < 4u; j++) {
@@ -109,12 +109,13 @@ fn matmul_vec4(
         }
     }
     if (EPILOGUE) {
+        var sums = acc;   // indexed by a loop, so that acc itself stays in registers
         for (var r = 0u; r < ROWS && row + r <= last_row; r++) {
             for (var j = 0u; j < 8u; j++) {
                 let n = column + j % 4u + j / 4u * 4u * WG;
                 if (n <= last) {
                     let i = out + (row + r) * params.n + n;
-                    y[i] = finish(y[i], params.first + n, i);
+                    y[i] = finish(sums[r + j / 4u * 16u][j % 4u], params.first + n, i);
                 }
             }
         }

@@ -8,7 +8,7 @@ use crate::device::Device;
 use crate::error::{Error, Result};
 use crate::graph::{FixedGraph, Graph, Tensor};
 use crate::kernel::{Kernel, Spec, Value, Variant};
-use crate::plan::{Options, Plan};
+use crate::plan::{BufferKind, Half, Options, Plan};
 use crate::reference::{call_bound, call_reference, dense, gather};
 use crate::run::{Checks, Runner};
 use crate::shader::Shaders;
@@ -16,8 +16,8 @@ use crate::shape::Layout;
 use crate::store::{Store, Weights};
 use crate::tensor::{Dtype, HostTensor};
 
-/// Words that poison outputs: two NaNs that no kernel writes.
-pub const POISON: [u32; 2] = [0x7fc0_dead, 0xff80_beef];
+/// Words that poison outputs: two NaNs that no kernel writes, each of them two NaNs of f16.
+pub const POISON: [u32; 2] = [0x7fc0_fead, 0xff80_7eef];
 
 /// What the reference says about one output of a [`Case`].
 pub struct Expected {
@@ -30,6 +30,7 @@ pub struct Expected {
 }
 
 /// A kernel, its inputs (each perhaps through a view) and parameters.
+#[derive(Clone)]
 pub struct Case {
     /// The kernel.
     pub kernel: &'static Kernel,
@@ -37,9 +38,12 @@ pub struct Case {
     pub inputs: Vec<Option<CaseInput>>,
     /// Parameters that differ from their defaults.
     pub params: Vec<(&'static str, Value)>,
+    /// Whether floats are stored as f16 wherever they can be.
+    pub half: bool,
 }
 
 /// An input of a [`Case`].
+#[derive(Clone)]
 pub struct CaseInput {
     /// The values.
     pub tensor: HostTensor,
@@ -54,7 +58,7 @@ pub struct CaseInput {
 impl Case {
     /// A call of `kernel` without inputs yet.
     pub fn new(kernel: &'static Kernel) -> Case {
-        Case { kernel, inputs: vec![], params: vec![] }
+        Case { kernel, inputs: vec![], params: vec![], half: false }
     }
 
     /// With the next input.
@@ -95,6 +99,35 @@ impl Case {
         self
     }
 
+    /// With floats stored as f16 wherever they can be.
+    #[must_use]
+    pub fn half(self) -> Case {
+        Case { half: true, ..self }
+    }
+
+    pub(crate) fn options(&self) -> Options {
+        Options { half: if self.half { Half::Everything } else { Half::Nothing }, ..Options::default() }
+    }
+
+    /// The graph, and dtypes and shapes of its values as they are stored.
+    fn stored(&self) -> Result<(Arc<FixedGraph>, Vec<Spec>)> {
+        let graph = Arc::new(self.graph()?);
+        let specs = Plan::stored(&graph, &Options { fuse: false, ..self.options() })?;
+        Ok((graph, specs))
+    }
+
+    /// Names of the inputs and outputs that are stored as f16.
+    ///
+    /// # Errors
+    /// As [`Case::graph`]
+    pub fn halved(&self) -> Result<Vec<&'static str>> {
+        let (graph, specs) = self.stored()?;
+        let node = self.node(&graph);
+        let inputs = node.inputs.iter().zip(self.kernel.inputs).filter_map(|(v, port)| Some(((*v)?, port.name)));
+        let outputs = node.outputs.iter().copied().zip(self.kernel.outputs.iter().copied());
+        Ok(inputs.chain(outputs).filter(|(v, _)| specs[*v].dtype == Dtype::F16).map(|(_, name)| name).collect())
+    }
+
     /// The graph of this one call: inputs and outputs are named like the kernel's ports. An input that is
     /// updated in place is a state.
     pub fn graph(&self) -> Result<FixedGraph> {
@@ -125,21 +158,31 @@ impl Case {
 
     /// The reference's outputs and their bounds.
     pub fn expected(&self, tol: Tol) -> Result<Vec<Expected>> {
-        let graph = self.graph()?;
+        let (graph, stored) = self.stored()?;
         let node = self.node(&graph);
         let inputs: Vec<_> = (0..node.call.inputs.len())
             .map(|port| {
                 let operand = node.call.inputs[port].as_ref()?;
-                let input = self.inputs[port].as_ref()?;
-                Some(gather(&input.tensor.to_f64(), &operand.layout))
+                let spec = &stored[node.inputs[port]?];
+                let input = rounded(&self.inputs[port].as_ref()?.tensor, spec.dtype);
+                Some(gather(&input.to_f64(), &operand.layout))
             })
             .collect();
         let call = dense(&node.call);
         let outputs = call_reference(&call, &inputs, tol);
-        let bounds = call_bound(&call, &inputs, &outputs, tol);
+        let mut bounds = call_bound(&call, &inputs, &outputs, tol);
         assert_eq!(bounds.len(), outputs.len(), "bug: {} has bounds for another number of outputs", self.kernel.name);
-        let specs = call.outputs.iter().cloned();
-        Ok(specs.zip(outputs).zip(bounds).map(|((spec, values), bound)| Expected { spec, values, bound }).collect())
+        // A result that is a state is copied out of it.
+        let specs: Vec<Spec> = graph.outputs.iter().map(|o| stored[o.value].clone()).collect();
+        for ((bound, values), spec) in bounds.iter_mut().zip(&outputs).zip(&specs) {
+            bound.iter_mut().zip(values).for_each(|(t, r)| *t = tol.stored(spec.dtype, *r, *t));
+        }
+        Ok(specs
+            .into_iter()
+            .zip(outputs)
+            .zip(bounds)
+            .map(|((spec, values), bound)| Expected { spec, values, bound })
+            .collect())
     }
 
     fn node<'g>(&self, graph: &'g FixedGraph) -> &'g crate::graph::Node {
@@ -148,9 +191,15 @@ impl Case {
 
     /// The variants that can compute this case on `adapter`.
     pub fn variants(&self, adapter: &Adapter) -> Result<Vec<&'static Variant>> {
-        let graph = self.graph()?;
-        let call = &self.node(&graph).call;
-        Ok(self.kernel.variants.iter().filter(|v| v.fits(call, adapter)).collect())
+        let (graph, stored) = self.stored()?;
+        let node = self.node(&graph);
+        let mut call = node.call.clone();
+        for (operand, value) in call.inputs.iter_mut().zip(&node.inputs) {
+            if let (Some(operand), Some(value)) = (operand, value) {
+                operand.dtype = stored[*value].dtype;
+            }
+        }
+        Ok(self.kernel.variants.iter().filter(|v| v.fits(&call, adapter)).collect())
     }
 
     /// A runner of `plan`, the case's own, with the inputs in place.
@@ -162,7 +211,9 @@ impl Case {
         let runner = Runner::with(&store, plan, checks)?;
         for (port, input) in given().filter(|g| !g.1.weight) {
             if self.kernel.updates(port) {
-                store.set_state(name(port), &input.tensor)?;
+                let state = plan.buffers.iter().find(|b| b.kind == BufferKind::State(name(port).to_owned()));
+                let dtype = state.map_or(input.tensor.dtype(), |b| b.spec.dtype);
+                store.set_state(name(port), &rounded(&input.tensor, dtype))?;
             } else {
                 runner.upload(name(port), &input.tensor)?;
             }
@@ -186,7 +237,7 @@ impl Case {
             variant: Some(how.to_owned()),
             shaders: shaders.clone(),
             guard: 256,
-            ..Options::default()
+            ..self.options()
         };
         let plan = Arc::new(Plan::with(&graph, device.adapter(), &options)?);
         let chosen = plan.ops.iter().find(|o| std::ptr::eq(o.call.kernel, self.kernel)).map(|o| o.how);
@@ -197,4 +248,9 @@ impl Case {
         runner.run_guarded(poison)?;
         self.kernel.outputs.iter().map(|name| runner.read(name)).collect()
     }
+}
+
+/// `tensor` as it is stored.
+fn rounded(tensor: &HostTensor, dtype: Dtype) -> HostTensor {
+    if tensor.dtype() == dtype { tensor.clone() } else { HostTensor::from_f64(dtype, tensor.shape(), &tensor.to_f64()) }
 }

@@ -1,6 +1,6 @@
 //! Operations → dispatches: copies where a kernel needs dense inputs, variants, grids, bindings, limits.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use super::assign::{Assigner, last_uses, scan_of_value};
 use super::bind::{fold, no_aliases, overrides, pack};
@@ -10,7 +10,7 @@ use super::{Bound, BufferKind, Dispatch, Draft, Op, Options, Place, Plan};
 use crate::adapter::Adapter;
 use crate::error::{Error, Result};
 use crate::graph::{Source, ValueId};
-use crate::kernel::{Call, Operand, Params, Part, Spec, Value};
+use crate::kernel::{Call, Operand, Params, Part, Scratch, Spec, Value};
 use crate::kernels::layout::copy::COPY;
 use crate::shader::{Access, Entry, Module};
 use crate::shape::Layout;
@@ -292,16 +292,43 @@ impl Emitter<'_> {
         }
         self.scratch.clear();
         for s in op.variant().scratch {
-            let bytes = (s.spec)(&op.call).bytes();
+            let spec = self.scratch_spec(&op.call, s);
+            let bytes = spec.bytes();
             self.fits(bytes, &op.label())?;
             let place = if self.packs(i, s.name)? {
-                self.memory.buffer(BufferKind::Packed, (s.spec)(&op.call), bytes + self.options.guard)
+                self.memory.buffer(BufferKind::Packed, spec, bytes + self.options.guard)
             } else {
                 self.memory.slot(bytes)
             };
             self.scratch.insert(s.name, place);
         }
         Ok(())
+    }
+
+    /// Scratch is f16 only where shaders can read it so.
+    fn scratch_spec(&self, call: &Call, scratch: &Scratch) -> Spec {
+        let spec = (scratch.spec)(call);
+        let f16 = spec.dtype == Dtype::F16 && self.adapter.f16;
+        if f16 || spec.dtype != Dtype::F16 { spec } else { Spec { dtype: Dtype::F32, ..spec } }
+    }
+
+    /// Bindings of `module` that the plan stores as f16, and that the shader does not know to be.
+    fn half(&self, op: &Op, module: &Module) -> Vec<String> {
+        let kernel = op.call.kernel;
+        let half = |name: &str| {
+            if let Some(port) = kernel.port(name) {
+                let dtype = op.call.inputs[port].as_ref().map(|o| o.dtype);
+                return dtype == Some(Dtype::F16) && !kernel.inputs[port].dtypes.contains(&Dtype::F16);
+            }
+            if let Some(o) = kernel.outputs.iter().position(|o| *o == name) {
+                return op.call.outputs[o].dtype == Dtype::F16;
+            }
+            let scratch = op.variant().scratch.iter().find(|s| s.name == name);
+            scratch.is_some_and(|s| self.scratch_spec(&op.call, s).dtype == Dtype::F16)
+        };
+        let bindings = module.entries.values().flat_map(|e| &e.bindings).filter(|b| b.access != Access::Uniform);
+        let names: BTreeSet<&str> = bindings.map(|b| b.name.as_str()).filter(|name| half(name)).collect();
+        names.into_iter().map(str::to_owned).collect()
     }
 
     /// True if the scratch buffer `name` of operation `i` is filled from weights alone, by packing steps.
@@ -345,7 +372,9 @@ impl Emitter<'_> {
             let op = self.ops[i].clone();
             let mut call = op.call.clone();
             call.part = part.map(|(part, _)| part);
-            let module = self.options.shaders.module(op.variant().shader)?;
+            let base = self.options.shaders.module(op.variant().shader)?;
+            let half = self.half(&op, &base);
+            let module = self.options.shaders.module_with(op.variant().shader, &half)?;
             let scalars = (call.kernel.scalars)(&call).extend((op.variant().scalars)(&call));
             let overrides = overrides(&module, &call, &scalars)?;
             let entries = self.options.shaders.entries(&module, &overrides)?;
@@ -369,8 +398,8 @@ impl Emitter<'_> {
                 let written = |b: &&Bound| b.access == Access::ReadWrite;
                 let kind = |b: &Bound| b.place.map(|p| &self.memory.buffers[p.buffer].kind);
                 let packing = bindings.iter().filter(written).all(|b| kind(b) == Some(&BufferKind::Packed));
-                let dispatch =
-                    Dispatch { op: i, entry: s.entry, grid, bindings, params, overrides, step, early: vec![] };
+                let (half, early) = (half.clone(), vec![]);
+                let dispatch = Dispatch { op: i, entry: s.entry, grid, bindings, params, overrides, half, step, early };
                 if !packing {
                     self.dispatches.push(dispatch);
                 } else if step.is_none_or(|s| s == 0) {

@@ -127,34 +127,3 @@ fn equal_constants(graph: &FixedGraph) -> HashMap<ValueId, ValueId> {
     }
     alias
 }
-
-/// Keeps a weight as f16 where every port that reads it can.
-pub(super) fn narrow_weights(draft: &mut Draft) {
-    let graph = draft.graph.clone();
-    let updated = draft.updated.clone();
-    for (id, value) in graph.values.iter().enumerate() {
-        let narrow =
-            matches!(value.source, Source::Weight(_)) && value.spec.dtype == Dtype::F32 && !updated.contains(&id);
-        let folded = draft.folds.iter().any(|f| f.base == Some(id) || f.inputs.contains(&Some(id)));
-        let reads = |op: &Op, p: usize| op.inputs[p] == Some(id);
-        let can = |op: &Op| {
-            (0..op.inputs.len()).filter(|&p| reads(op, p)).all(|p| {
-                let (port, layout) = (op.call.kernel.inputs[p], &op.call.input(p).layout);
-                port.dtypes.contains(&Dtype::F16) && (port.strided || layout.is_contiguous())
-            })
-        };
-        if !narrow || folded || !draft.ops.iter().all(can) {
-            continue;
-        }
-        draft.specs[id].dtype = Dtype::F16;
-        for op in &mut draft.ops {
-            for p in 0..op.inputs.len() {
-                if reads(op, p)
-                    && let Some(operand) = &mut op.call.inputs[p]
-                {
-                    operand.dtype = Dtype::F16;
-                }
-            }
-        }
-    }
-}

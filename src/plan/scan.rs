@@ -81,7 +81,7 @@ impl Emitter<'_> {
             let pitch = self.pitch(&step);
             let mut place = self.source_place(whole)?;
             if pitch != step.bytes() {
-                let (dtype, words) = (step.dtype, (pitch / 4) as usize);
+                let (dtype, words) = (step.dtype, pitch as usize / step.dtype.size());
                 let padded = self.draft.new_value(dtype, &[placed.info.steps, words]);
                 let operand = Operand { dtype, layout: Layout::contiguous(&[placed.info.steps, step.len()]) };
                 place = self.extra_op(copy_op(whole, operand, padded, words, None, &self.ops[placed.body.start]))?;
@@ -198,7 +198,7 @@ impl Emitter<'_> {
 
     fn finish_stacks(&mut self, placed: &Placed) -> Result<()> {
         for s in placed.stacks.iter().filter(|s| !s.dense()) {
-            let words = (s.pitch / 4) as usize;
+            let words = s.pitch as usize / s.step.dtype.size();
             let padded = self.draft.new_value(s.step.dtype, &[placed.info.steps, words]);
             self.memory.places.insert(padded, s.place);
             let layout = Layout { shape: vec![placed.info.steps, s.step.len()], strides: vec![words, 1], offset: 0 };

@@ -15,7 +15,7 @@ use crate::kernel::Call;
 use crate::plan::{Op, Options, Plan};
 use crate::run::Runner;
 use crate::store::Store;
-use crate::tensor::HostTensor;
+use crate::tensor::{Dtype, HostTensor};
 
 /// A variant that is no more than this much slower than the fastest is left in place: times are not better known.
 const NOISE: f64 = 0.03;
@@ -110,19 +110,27 @@ fn measured(name: &str, case: &Case, call: &Call, adapter: &Adapter, device: &Ar
 fn case(runner: &Runner, store: &Arc<Store>, op: &Op) -> Result<Option<Case>> {
     let plan = runner.plan();
     let mut case = Case::new(op.call.kernel);
-    for (value, operand) in op.inputs.iter().zip(&op.call.inputs) {
+    for ((value, operand), port) in op.inputs.iter().zip(&op.call.inputs).zip(op.call.kernel.inputs) {
         case = match (value, operand) {
             (Some(value), Some(operand)) => {
                 if plan.specs[*value].bytes() > plan.adapter.max_binding {
                     return Ok(None);
                 }
                 let (tensor, weight) = read(runner, store, op, *value)?;
+                // What the plan stores as f16 for a port of f32 is so for the case.
+                let stored = tensor.dtype() == Dtype::F16 && !port.dtypes.contains(&Dtype::F16);
+                let tensor = if stored { widened(&tensor) } else { tensor };
+                case = if stored { case.half() } else { case };
                 case.laid_out(tensor, operand.layout.clone(), weight)
             }
             _ => case.absent(),
         };
     }
     Ok(Some(op.call.params.iter().fold(case, |case, (name, value)| case.param(name, value.clone()))))
+}
+
+fn widened(tensor: &HostTensor) -> HostTensor {
+    HostTensor::from_f64(Dtype::F32, tensor.shape(), &tensor.to_f64())
 }
 
 /// The values behind `value`, in the first step of a scan, and whether they are a weight.

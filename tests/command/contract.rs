@@ -151,13 +151,13 @@ fn plan(folder: &Folder) {
     handmill::weights::save_tensors(folder.at("in.safetensors"), &named, true).unwrap();
     let given = plan(&["--inputs", "in.safetensors"]).exits(0).out;
     assert!(given.contains("logits f32 (2, 8, 64)"), "{given}");
-    for name in ["lavapipe", "swiftshader", "nvidia"] {
+    for name in ["lavapipe", "swiftshader", "nvidia", "apple"] {
         let out = folder.with(NO_ADAPTER, ["plan", "--model", "model", "--limits", name]).exits(0).out;
         assert!(out.starts_with(&format!("plan for {name}: ")), "{out}");
     }
     folder
         .handmill(["plan", "--model", "model", "--limits", "nosuch"])
-        .fails("--limits: 'nosuch' is none of adapter, webgpu, lavapipe, swiftshader, nvidia");
+        .fails("--limits: 'nosuch' is none of adapter, webgpu, lavapipe, swiftshader, nvidia, apple");
 }
 
 /// `handmill … | head -1`: a reader that goes away.

@@ -442,7 +442,7 @@ const MLP: &[Wrong] = &[
         "device/limits",
         |_| (),
         &["--device", "reference", "--limits", "nosuch"],
-        "--limits: 'nosuch' is none of adapter, webgpu, lavapipe, swiftshader, nvidia",
+        "--limits: 'nosuch' is none of adapter, webgpu, lavapipe, swiftshader, nvidia, apple",
     ),
     ("device/tiny", |_| (), &["--device", "gpu", "--max-memory", "0"], "the plan: needs 1228 bytes, and 0 are allowed"),
     (

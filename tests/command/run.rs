@@ -17,6 +17,11 @@ pub const ROWS: &[Row] = &[
     ("random_repeats", Nothing, random),
     ("random_needs_no_weights", Nothing, random_alone),
     ("f16_weights", Gpu, half),
+    ("f16_where_there_is_none", Nothing, |folder| {
+        let none = "f16: needs 16-bit floats in shaders (SHADER_F16), and webgpu has none";
+        let folder = folder.fixture(CASES[0]);
+        folder.handmill(["plan", "--model", "model", "--limits", "webgpu", "--dtype", "f16"]).fails(none);
+    }),
     ("webgpu_limits", Gpu, |folder| {
         let folder = folder.fixture(CASES[2]);
         folder.handmill(run_args(&["--limits", "webgpu"])).exits(0);
@@ -108,7 +113,7 @@ fn random_alone(folder: &Folder) {
         .fails("model: has neither model.safetensors nor model.safetensors.index.json");
 }
 
-/// Weights of 11 bits: other numbers, near the others.
+/// Numbers of 11 bits: others, near the others.
 fn half(folder: &Folder) {
     let folder = folder.fixture(CASES[2]);
     fs::remove_file(folder.at("model/generation_config.json")).unwrap();

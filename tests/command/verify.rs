@@ -19,6 +19,13 @@ pub const ROWS: &[Row] = &[
         verify(folder.fixture("transformers/gpt2"), &["--dtype", "f16", "--random", "3"]).exits(0);
     }),
     ("all", Gpu, all),
+    ("all_f16", Gpu, |folder| {
+        let families = ["attention", "feedforward", "generative", "layers", "recurrent", "transformers"];
+        for family in families.map(|f| data(f).display().to_string()) {
+            let ran = folder.handmill(["verify", "--all", &family, "--dtype", "f16"]);
+            assert!(ran.out.contains(": 0 differ, 0 cannot be run"), "{family}: {}{}", ran.out, ran.err);
+        }
+    }),
     ("fault_in_embedding", Gpu, fault_in_embedding),
     ("fault_in_resize", Gpu, fault_in_resize),
     ("fault_with_f16_weights", Gpu, fault_f16),

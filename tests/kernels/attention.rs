@@ -16,7 +16,7 @@ use handmill::tensor::HostTensor;
 
 /// Every row.
 pub fn rows() -> Vec<Row> {
-    let forward = [attention(), masked(), strided(), decode(), append(), reorder(), rope(), timestep()];
+    let forward = [attention(), masked(), many_keys(), strided(), decode(), append(), reorder(), rope(), timestep()];
     forward.into_iter().chain([delta(), backward()]).flatten().collect()
 }
 
@@ -111,6 +111,20 @@ fn masked() -> Vec<Row> {
             .none()
             .value(ones_and_zeros(&[33], |i| i == 7))
             .view(|t| t.broadcast_to(&[2, 33])),
+    ]
+}
+
+/// Enough keys for several workgroups a query: one more than a round, a prime, and splits that see nothing.
+fn many_keys() -> Vec<Row> {
+    let bias = qkv([1, 4, 2, 2, 600, 8, 5], "/bias").f32(&[1, 1, 2, 600]).view(|b| b.broadcast_to(&[1, 4, 2, 600]));
+    vec![
+        plain([1, 1, 1, 1, 257, 4, 4]),
+        plain([2, 2, 1, 1, 1021, 16, 16]),
+        plain([1, 2, 2, 3, 513, 65, 130]),
+        causal([1, 2, 1, 5, 300, 7, 3]),
+        causal([1, 1, 1, 300, 270, 4, 4]),
+        bias.value(ones_and_zeros(&[1, 600], |i| i % 7 == 3)),
+        qkv([2, 1, 1, 1, 520, 4, 4], "/key_mask_of_splits").none().value(ones_and_zeros(&[2, 520], |i| i >= 256)),
     ]
 }
 

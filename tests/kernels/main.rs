@@ -1,7 +1,8 @@
 //! Every row of every kernel, in one process on one device.
 //!
 //! A row runs: reference against its golden, then for every variant that fits the adapter: GPU against
-//! reference, bounds checks on against off, two poisons against each other, guards after every output.
+//! reference, bounds checks on against off, two poisons against each other, guards after every output. Then the same
+//! with its floats stored as f16, where the adapter has them.
 //! `HANDMILL_REQUIRE_GPU=1` makes a missing adapter a failure; `HANDMILL_SHADERS=DIR` reads WGSL from a folder.
 
 mod attention;
@@ -73,6 +74,15 @@ fn main() {
         let row = Arc::new(row);
         let reference = row.clone();
         trials.push(Trial::test(format!("{}/reference", row.name), move || reference_row(&reference)));
+        if let Some(half) = row.half() {
+            let (device, shaders) = (device.clone(), shaders.clone());
+            let has = device.as_ref().is_some_and(|d| d.adapter().f16);
+            let gpu = Trial::test(half.name.clone(), move || match &device {
+                Some(device) => gpu_row(&half, device, &shaders),
+                None => Err("no adapter was found".into()),
+            });
+            trials.push(gpu.with_ignored_flag(if missing { !required } else { !has }));
+        }
         let (device, shaders) = (device.clone(), shaders.clone());
         let gpu = Trial::test(row.name.clone(), move || match &device {
             Some(device) => gpu_row(&row, device, &shaders),

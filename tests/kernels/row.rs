@@ -90,6 +90,22 @@ impl Row {
         self
     }
 
+    /// The row with floats stored as f16, called `kernel/f16/shape`; `None` where nothing of it is, where a number of an
+    /// input is larger than any f16, and where it is about large grids alone.
+    pub fn half(&self) -> Option<Row> {
+        let case = self.case.clone().half();
+        let fits = |tensor: &HostTensor| {
+            let wide = |v: &f64| v.is_finite() && v.abs() > 65504.0;
+            tensor.dtype() != Dtype::F32 || !tensor.to_f64().iter().any(wide)
+        };
+        let few = self.case.inputs.iter().flatten().map(|input| input.tensor.len()).sum::<usize>() < 1 << 18;
+        let inputs = few && self.case.inputs.iter().flatten().all(|input| fits(&input.tensor));
+        let some = case.halved().is_ok_and(|names| !names.is_empty());
+        let name = self.name.replacen("/f32/", "/f16/", 1);
+        let name = if name == self.name { format!("{name}/f16") } else { name };
+        (inputs && some).then(|| Row { name, case, golden: vec![], seed: self.seed })
+    }
+
     /// What a third source says output `index` is; `tolerance` is relative to max(1, |value|).
     pub fn golden(mut self, index: usize, values: &[f64], tolerance: f64) -> Row {
         self.golden.push((index, values.to_vec(), tolerance));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use handmill::plan::{BufferKind, Options};
+use handmill::plan::{BufferKind, Half, Options};
 use handmill::store::{Store, Weights};
 use handmill::{Adapter, Dtype, FixedGraph, Graph, Plan};
 
@@ -32,8 +32,8 @@ fn a_large_table_is_split_by_rows() {
     assert_eq!(parts, 3);
     let Some(device) = device() else { return };
     let weights = Arc::new(Weights::random(&graph, 5));
-    for f16_weights in [false, true] {
-        let options = Options { f16_weights, ..Options::default() };
+    for half in [Half::Nothing, Half::Weights, Half::Values] {
+        let options = Options { half, ..Options::default() };
         let limits = small_bindings(2500);
         let whole = run(&Store::new(&device, weights.clone()), &graph, &options, None);
         let split = run(&Store::new(&device, weights.clone()), &graph, &options, Some(&limits));
@@ -63,11 +63,11 @@ fn f16_weights_stay_close() {
     let Some(device) = device() else { return };
     let graph = tied(40, true);
     let weights = Arc::new(Weights::random(&graph, 5));
-    let of = |f16_weights| {
-        let options = Options { f16_weights, ..Options::default() };
+    let of = |half| {
+        let options = Options { half, ..Options::default() };
         run(&Store::new(&device, weights.clone()), &graph, &options, None)[0].1.to_f64()
     };
-    let (wide, narrow) = (of(false), of(true));
+    let (wide, narrow) = (of(Half::Nothing), of(Half::Weights));
     let largest = wide.iter().zip(&narrow).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
     assert!(largest > 0.0 && largest < 1e-4, "{largest}");
 }

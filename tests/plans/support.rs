@@ -7,7 +7,7 @@ use handmill::check::{self, Tol};
 use handmill::device::{Device, Select};
 use handmill::engine::Tensors;
 use handmill::graph::{FixedGraph, Source};
-use handmill::plan::{BufferKind, Options, Plan};
+use handmill::plan::{BufferKind, Half, Options, Plan};
 use handmill::run::Runner;
 use handmill::shader::Access;
 use handmill::store::{Store, Weights};
@@ -65,7 +65,8 @@ pub fn run(
     runner.read_all().unwrap()
 }
 
-/// The graph on the device, fused and not, with slots reused and not, against the reference and in lock-step.
+/// The graph on the device, fused and not, with slots reused and not, against the reference and in lock-step, there
+/// in f16 too.
 pub fn agree(graph: FixedGraph) -> Arc<FixedGraph> {
     let graph = Arc::new(graph);
     let Some(device) = device() else { return graph };
@@ -78,11 +79,14 @@ pub fn agree(graph: FixedGraph) -> Arc<FixedGraph> {
             close(&format!("{name} with fuse {fuse}, reuse {reuse}"), got, want);
         }
     }
-    let store = Store::new(&device, weights);
-    let found = verify(&store, &graph, &inputs(&graph), &Options::default()).unwrap();
-    for op in &found.ops {
-        for (output, report) in &op.outputs {
-            assert!(report.ok(), "{} {output}: {report}", op.label);
+    let f16 = if device.adapter().f16 { Half::Values } else { Half::Weights };
+    for half in [Half::Nothing, f16] {
+        let store = Store::new(&device, weights.clone());
+        let found = verify(&store, &graph, &inputs(&graph), &Options { half, ..Options::default() }).unwrap();
+        for op in &found.ops {
+            for (output, report) in &op.outputs {
+                assert!(report.ok(), "{half:?}: {} {output}: {report}", op.label);
+            }
         }
     }
     graph

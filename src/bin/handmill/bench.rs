@@ -13,11 +13,11 @@ use handmill::check::Case;
 use handmill::device::{Device, Select};
 use handmill::error::{Error, Result};
 use handmill::file::write_atomic;
-use handmill::plan::{Options, Plan};
+use handmill::plan::{Half, Options, Plan};
 use handmill::tune;
 use regex::Regex;
 
-use crate::target::check_output;
+use crate::target::{StoredDtype, check_output};
 use crate::{Outcome, notice, print};
 
 /// Arguments of `handmill bench`.
@@ -48,6 +48,9 @@ pub struct How {
     /// Show each median as a ratio to that of an earlier JSON list
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
+    /// Storage of what cases read and write
+    #[arg(long, value_enum, default_value = "f32")]
+    dtype: StoredDtype,
     /// Samples of every variant
     #[arg(long, default_value_t = 15, value_parser = clap::value_parser!(u16).range(3..))]
     samples: u16,
@@ -62,12 +65,13 @@ pub struct How {
 impl How {
     /// How a case is planned: with the variants that were measured, unless they are not wanted.
     fn options(&self) -> Options {
+        let half = if self.dtype == StoredDtype::F16 { Half::Everything } else { Half::Nothing };
         if self.no_tune {
-            return Options::default();
+            return Options { half, ..Options::default() };
         }
         let (tuned, notices) = tune::cached();
         notices.iter().for_each(|text| notice(text));
-        Options { tuned: Some(tuned), ..Options::default() }
+        Options { half, tuned: Some(tuned), ..Options::default() }
     }
 }
 
@@ -75,7 +79,7 @@ impl How {
 pub fn bench(args: &Args) -> Result<Outcome> {
     let cases = chosen(args.suite.as_deref(), args.only.as_deref())?;
     if args.list {
-        print(&cases.iter().map(|case| format!("{}\n", case.name())).collect::<String>());
+        print(&cases.iter().map(|case| format!("{}\n", named(case, args.how.dtype))).collect::<String>());
         return Ok(Outcome::Done);
     }
     let (rows, text) = measured(&cases, &args.how)?;
@@ -133,8 +137,9 @@ fn measured(cases: &[&Entry], args: &How) -> Result<(Vec<Row>, String)> {
     let options = args.options();
     let mut rows = vec![];
     for entry in cases {
-        let taken = taken(&entry.case(), adapter, &options)?;
-        for row in bench::case(&entry.name(), &entry.case(), &device, &ceilings, effort)? {
+        let case = if args.dtype == StoredDtype::F16 { entry.case().half() } else { entry.case() };
+        let taken = taken(&case, adapter, &options)?;
+        for row in bench::case(&named(entry, args.dtype), &case, &device, &ceilings, effort)? {
             let line = line(&row, row.variant == taken, earlier.as_ref());
             print(&line);
             text.push_str(&line);
@@ -148,6 +153,14 @@ fn measured(cases: &[&Entry], args: &How) -> Result<(Vec<Row>, String)> {
     Ok((rows, text))
 }
 
+/// The name of a case whose floats are stored as `dtype`.
+fn named(entry: &Entry, dtype: StoredDtype) -> String {
+    match dtype {
+        StoredDtype::F32 => entry.name(),
+        StoredDtype::F16 => entry.name().replacen("/f32/", "/f16/", 1),
+    }
+}
+
 /// The variant that a plan takes for `case`.
 fn taken(case: &Case, adapter: &Adapter, options: &Options) -> Result<&'static str> {
     let plan = Plan::with(&Arc::new(case.graph()?), adapter, options)?;
@@ -155,12 +168,15 @@ fn taken(case: &Case, adapter: &Adapter, options: &Options) -> Result<&'static s
     Ok(own.map_or("", |op| op.variant().word()))
 }
 
-/// The cases of `suite`, or of all, that the regular expression finds.
+/// The cases of `suite`, or of all, that the regular expression finds by the name of either dtype.
 pub fn chosen(suite: Option<&str>, only: Option<&str>) -> Result<Vec<&'static Entry>> {
     let only = only.map(Regex::new).transpose();
     let only = only.map_err(|e| Error::config("--only", e.to_string().lines().last().unwrap_or_default()))?;
     let wanted = |entry: &&Entry| {
-        suite.is_none_or(|suite| entry.is_in(suite)) && only.as_ref().is_none_or(|only| only.is_match(&entry.name()))
+        let finds = |only: &Regex| {
+            [StoredDtype::F32, StoredDtype::F16].into_iter().any(|dtype| only.is_match(&named(entry, dtype)))
+        };
+        suite.is_none_or(|suite| entry.is_in(suite)) && only.as_ref().is_none_or(finds)
     };
     let found: Vec<_> = cases().filter(wanted).collect();
     if found.is_empty() {

@@ -1,7 +1,8 @@
 //! `handmill devices`
 
 use handmill::adapter::Adapter;
-use handmill::device::{adapters, preferred};
+use handmill::cooperative::described;
+use handmill::device::{Device, Select, adapters, preferred};
 use handmill::error::Result;
 
 use crate::{Outcome, print};
@@ -16,12 +17,15 @@ pub fn devices() -> Result<Outcome> {
     }
     for (i, adapter) in found.iter().enumerate() {
         let mark = if chosen == Some(i) { "  (auto)" } else { "" };
-        print(&format!("gpu:{i}  {}{mark}\n{}", adapter.name, describe(adapter)));
+        // What is offered is tried when a device is opened.
+        let opened = adapter.cooperative.map(|_| Device::open(&Select::Index(i))).transpose()?;
+        let refused = opened.as_ref().and_then(|device| device.refused());
+        print(&format!("gpu:{i}  {}{mark}\n{}", adapter.name, describe(adapter, refused)));
     }
     Ok(Outcome::Done)
 }
 
-fn describe(a: &Adapter) -> String {
+fn describe(a: &Adapter, refused: Option<&str>) -> String {
     let yes = |b: bool| if b { "yes" } else { "no" };
     let subgroup = a
         .subgroup
@@ -31,6 +35,7 @@ fn describe(a: &Adapter) -> String {
     format!(
         "    backend {}, driver {}, {:?}\n\
          \x20   f16 {}, subgroups {subgroup}, timestamps {}\n\
+         \x20   cooperative matrices                {}\n\
          \x20   storage binding                     {} bytes\n\
          \x20   buffer                              {} bytes\n\
          \x20   storage buffers of a shader         {}\n\
@@ -42,6 +47,7 @@ fn describe(a: &Adapter) -> String {
         a.kind,
         yes(a.f16),
         yes(a.timestamps),
+        described(a, refused),
         a.max_binding,
         a.max_buffer,
         a.max_storage_buffers,

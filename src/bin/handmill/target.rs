@@ -12,7 +12,7 @@ use handmill::file::available_memory;
 use handmill::graph::FixedGraph;
 use handmill::kernel::Kernel;
 use handmill::models::{self, Inputs, Loaded};
-use handmill::plan::Options;
+use handmill::plan::{Half, Options};
 use handmill::programs::Context;
 use handmill::shader::Shaders;
 use handmill::store::Weights;
@@ -22,12 +22,12 @@ use handmill::weights::{Checkpoint, FileDtype, load_tensors};
 
 use crate::notice;
 
-/// Storage of weights.
+/// Storage of weights, states and what operations hand to each other.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum WeightDtype {
+pub enum StoredDtype {
     /// 32-bit floats.
     F32,
-    /// 16-bit floats where a kernel can read them; arithmetic stays in 32 bits.
+    /// 16-bit floats; arithmetic, inputs and results stay in 32 bits.
     F16,
 }
 
@@ -92,10 +92,10 @@ pub struct PlanArgs {
     /// Random weights from this seed in place of the checkpoint
     #[arg(long, value_name = "SEED", allow_negative_numbers = true)]
     pub random: Option<u64>,
-    /// Storage of weights
+    /// Storage of weights, states and what operations hand to each other
     #[arg(long, value_enum, default_value = "f32")]
-    pub dtype: WeightDtype,
-    /// Plan within the limits of a named adapter too: webgpu, lavapipe, swiftshader, nvidia
+    pub dtype: StoredDtype,
+    /// Plan within the limits of a named adapter too: webgpu, lavapipe, swiftshader, nvidia, apple
     #[arg(long, value_name = "NAME")]
     pub limits: Option<String>,
     /// Refuse a plan that needs more device memory than this
@@ -133,7 +133,7 @@ impl PlanArgs {
     /// Plan options.
     pub fn options(&self) -> Result<Options> {
         Ok(Options {
-            f16_weights: self.dtype == WeightDtype::F16,
+            half: if self.dtype == StoredDtype::F16 { Half::Values } else { Half::Nothing },
             shaders: self.device.shaders()?,
             max_bytes: self.max_memory,
             tuned: (!self.no_tune).then(|| self.tuned().clone()),

@@ -14,7 +14,7 @@ use handmill::train::step::Task;
 use handmill::train::trainer::How;
 use handmill::weights::Checkpoint;
 
-use crate::target::{ModelArgs, WeightDtype, check_output};
+use crate::target::{ModelArgs, StoredDtype, check_output};
 use crate::{Outcome, notice};
 
 /// Arguments of `handmill train`.
@@ -61,7 +61,7 @@ impl Opened {
             Some(seed) => settings.with_seed(seed),
             None => settings,
         };
-        if model.how.dtype == WeightDtype::F16 {
+        if model.how.dtype == StoredDtype::F16 {
             return Err(Error::config("--dtype", "f16 is for running a model; training keeps its weights in f32"));
         }
         let data = match (batches, &settings.data) {

@@ -1,12 +1,12 @@
 //! Fused softmax attention. Shaders: shaders/attention/attention.wgsl, attention_direct.wgsl,
-//! attention_vec4.wgsl
+//! attention_split.wgsl, attention_vec4.wgsl
 
 use std::f64::consts::LOG2_E;
 
 use kernels_ref::attention::{AttentionRow, NOTHING, attention_row, attention_weights};
 
 use super::attention_backward::backward;
-use super::{probabilities, scale, sizes, strides};
+use super::{probabilities, scale, sizes, split, strides};
 use crate::adapter::AdapterKind;
 use crate::check::{Tol, U};
 use crate::graph::Tensor;
@@ -42,6 +42,7 @@ pub static ATTENTION: Kernel = Kernel {
     shape,
     scalars,
     variants: &[
+        split::SPLIT,
         Variant {
             how: "direct",
             shader: "attention/attention_direct",
@@ -98,10 +99,14 @@ pub static ATTENTION: Kernel = Kernel {
     ],
     // A tile of 32 queries is mostly idle with fewer. llvmpipe, 2 cores: vec4 takes 23 ms for 1x8x256x64 where the plain
     // variant takes 74 ms, and 8.8 ms for 1x12x128x64 where that takes 28 ms.
-    choose: |c, adapter| match adapter.kind {
-        AdapterKind::Cpu if c.shape(0)[2] <= FEW => 0,
-        AdapterKind::Cpu => 1,
-        _ => 2,
+    choose: |c, adapter| {
+        let how = match adapter.kind {
+            AdapterKind::Cpu if c.shape(0)[2] <= FEW => "direct",
+            AdapterKind::Cpu => "vec4",
+            _ if split::pays(c) => "split",
+            _ => "",
+        };
+        ATTENTION.variants.iter().position(|v| v.how == how).unwrap_or(0)
     },
     work: |c| {
         let (q, v) = (c.spec(0).len() as u64, c.spec(2).shape);

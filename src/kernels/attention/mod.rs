@@ -13,6 +13,7 @@ pub mod cache_reorder;
 pub mod positions;
 mod probabilities;
 pub mod rope;
+mod split;
 pub mod timestep_embedding;
 
 /// Every kernel of this family.

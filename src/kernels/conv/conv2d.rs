@@ -220,17 +220,13 @@ fn taps(c: &Call) -> usize {
 }
 
 fn choose(c: &Call, adapter: &Adapter) -> usize {
-    let least = sizes(c).c.min(sizes(c).o);
     let how = match adapter.kind {
         // Blocks of 4 × 4 pixels fill the lanes of a workgroup only where the image is large.
         _ if DEPTHWISE_VEC4.fits(c, adapter) && sizes(c).output[0] * sizes(c).output[1] >= LARGE => DEPTHWISE_VEC4.how,
         _ if DEPTHWISE.fits(c, adapter) => DEPTHWISE.how,
-        // On llvmpipe 1.3 to 2.7 times as fast as vec4 and direct: rows 1x64x56x56/64x3x3, 1x128x32x32/128x3x3/ddpm and
-        // 1x256x14x14/256x3x3 of `handmill bench conv`. On GPUs the scratch is what costs: 16·(C + O) floats a tile
-        // against 36·C·O products, which more channels pay for.
-        AdapterKind::Cpu if least >= 64 && WINOGRAD.fits(c, adapter) => WINOGRAD.how,
+        // Winograd's transforms are faster, but their error has no proof within the bound (docs/numerics.md): only
+        // `handmill tune` takes them, where they pass on the values at hand.
         AdapterKind::Cpu => VEC4.how,
-        _ if least >= 128 && WINOGRAD_TILED.fits(c, adapter) => WINOGRAD_TILED.how,
         _ if POINTWISE.fits(c, adapter) => POINTWISE.how,
         _ => TILED.how,
     };

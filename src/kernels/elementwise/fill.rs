@@ -119,7 +119,7 @@ fn scalars(c: &Call, start: f64, step: f64) -> Scalars {
         .set("n", c.outputs[0].len())
         .set("start", Scalar::U32(bits(start)))
         .set("step", Scalar::U32(bits(step)))
-        .set("IS_FLOAT", dtype == Dtype::F32)
+        .set("IS_FLOAT", matches!(dtype, Dtype::F32 | Dtype::F16))
 }
 
 impl Graph {

@@ -46,7 +46,7 @@ pub static MATMUL: Kernel = Kernel {
     params: &[epilogue::SCALE, epilogue::ACTIVATION, epilogue::ACTIVATION_OUT],
     shape,
     scalars,
-    variants: &[SPLIT, WIDE, TILED, MATVEC, VEC4, DIRECT, PLAIN],
+    variants: &[COOP, COOP8, SPLIT, WIDE, TILED, MATVEC, VEC4, DIRECT, PLAIN],
     choose,
     work: |c| {
         let p = Problem::of(c);
@@ -80,11 +80,16 @@ const PLAIN: Variant = Variant {
 const VEC4: Variant = Variant {
     how: "vec4",
     shader: "matmul/vec4",
-    applies: |c, _| Problem::of(c).vectors(c),
+    applies: |c, _| fours(c),
     steps: &[Step { entry: "matmul_vec4", grid: lanes, loops: |c| Problem::of(c).k as u64 / 4 + 144 }],
     scalars: |c| Scalars::new().set("K_INNERMOST", Problem::of(c).w[0] == 1).set("ROWS", rows(c)),
     ..Variant::BASE
 };
+
+/// True if both operands can be read in vectors of four words, of which one holds two values of f16.
+fn fours(c: &Call) -> bool {
+    Problem::of(c).vectors(if c.input(W).dtype == Dtype::F16 { 8 } else { 4 })
+}
 
 const DIRECT: Variant = Variant {
     how: "direct",
@@ -102,7 +107,7 @@ const TILED: Variant = Variant {
         entry: "matmul_tiled",
         grid: |c| {
             let p = Problem::of(c);
-            Grid::Groups(p.tiles() as u64)
+            Grid::Groups(p.tiles(TILE) as u64)
         },
         loops: |c| Problem::of(c).k as u64 * 17 / 16 + 112,
     }],
@@ -116,15 +121,53 @@ const TILED: Variant = Variant {
 const WIDE: Variant = Variant {
     how: "wide",
     shader: "matmul/wide",
-    applies: |c, _| Problem::of(c).m > FEW && Problem::of(c).vectors(c),
+    applies: |c, _| Problem::of(c).m > FEW && fours(c),
     steps: &[Step {
         entry: "matmul_wide",
-        grid: |c| Grid::Groups(Problem::of(c).tiles_of(WIDE_TILE) as u64),
+        grid: |c| Grid::Groups(Problem::of(c).tiles(WIDE_TILE) as u64),
         loops: |c| Problem::of(c).k as u64 * 17 / 16 + 128,
     }],
     scalars: |c| Scalars::new().set("K_INNERMOST", Problem::of(c).w[0] == 1),
     ..Variant::BASE
 };
+
+const COOP: Variant = Variant {
+    how: "coop",
+    shader: "matmul/coop",
+    applies: |c, adapter| adapter.cooperative == Some(16) && halves(c),
+    steps: &[Step {
+        entry: "matmul_coop",
+        grid: |c| Grid::Groups(Problem::of(c).tiles(8 * 16) as u64),
+        loops: |c| Problem::of(c).k as u64 * 3 + 512,
+    }],
+    scalars: cooperative,
+    ..Variant::BASE
+};
+
+const COOP8: Variant = Variant {
+    how: "coop8",
+    shader: "matmul/coop8",
+    applies: |c, adapter| adapter.cooperative == Some(8) && halves(c),
+    steps: &[Step {
+        entry: "matmul_coop8",
+        grid: |c| Grid::Groups(Problem::of(c).tiles(8 * 8) as u64),
+        loops: |c| Problem::of(c).k as u64 * 3 + 512,
+    }],
+    scalars: cooperative,
+    ..Variant::BASE
+};
+
+/// Scalars of the variants with cooperative matrices: an adapter has those only with subgroups of 32 lanes, of which a
+/// workgroup takes four.
+fn cooperative(c: &Call) -> Scalars {
+    Scalars::new().set("K_INNERMOST", Problem::of(c).w[0] == 1).set("WG", 4 * 32usize)
+}
+
+/// True if both operands are f16 and can be read four elements at a time.
+fn halves(c: &Call) -> bool {
+    let f16 = [A, W].iter().all(|&port| c.input(port).dtype == Dtype::F16);
+    f16 && Problem::of(c).vectors(4)
+}
 
 const SPLIT: Variant = Variant {
     how: "split",
@@ -135,7 +178,7 @@ const SPLIT: Variant = Variant {
             entry: "matmul_split_parts",
             grid: |c| {
                 let p = Problem::of(c);
-                Grid::Groups((pieces(&p).0 * p.tiles()) as u64)
+                Grid::Groups((pieces(&p).0 * p.tiles(TILE)) as u64)
             },
             loops: |c| pieces(&Problem::of(c)).1 as u64 * 17 / 16 + 96,
         },
@@ -161,7 +204,7 @@ const SPLIT: Variant = Variant {
 /// How many pieces `split` makes of the inner size, and their size: enough workgroups for a large GPU, none of them
 /// shorter than `SHORTEST`.
 fn pieces(p: &Problem) -> (usize, usize) {
-    let most = (ENOUGH / p.tiles()).min(p.k / SHORTEST).max(1);
+    let most = (ENOUGH / p.tiles(TILE)).min(p.k / SHORTEST).max(1);
     let piece = p.k.div_ceil(most).next_multiple_of(16);
     (p.k.div_ceil(piece), piece)
 }
@@ -205,10 +248,12 @@ fn lanes(c: &Call) -> Grid {
 fn choose(c: &Call, adapter: &Adapter) -> usize {
     let how = match (adapter.kind, Problem::of(c).m) {
         (AdapterKind::Cpu, _) => VEC4.how,
+        (_, m) if m >= TILE && COOP.fits(c, adapter) => COOP.how,
+        (_, m) if m >= TILE && COOP8.fits(c, adapter) => COOP8.how,
         // One tile alone would walk all of it: a long sum of few results leaves most of a GPU idle.
         _ if Problem::of(c).k >= LONG && SPLIT.fits(c, adapter) => SPLIT.how,
         (_, m) if m <= 2 * FEW => MATVEC.how,
-        _ if Problem::of(c).tiles_of(WIDE_TILE) >= MANY && WIDE.fits(c, adapter) => WIDE.how,
+        _ if Problem::of(c).tiles(WIDE_TILE) >= MANY && WIDE.fits(c, adapter) => WIDE.how,
         _ => TILED.how,
     };
     MATMUL.variants.iter().position(|v| v.how == how).unwrap_or(0)
@@ -274,13 +319,8 @@ impl Problem {
         }
     }
 
-    /// Tiles of `tiled`.
-    fn tiles(&self) -> usize {
-        self.tiles_of(TILE)
-    }
-
     /// Tiles of `side` rows and columns.
-    fn tiles_of(&self, side: usize) -> usize {
+    fn tiles(&self, side: usize) -> usize {
         self.count() * self.m.div_ceil(side) * self.columns.div_ceil(side)
     }
 
@@ -288,14 +328,13 @@ impl Problem {
         self.batch[0].len()
     }
 
-    /// True if four neighbours along k, and along the inner axis of `w`, start at multiples of four
-    /// (eight for a `w` in f16, where a vector holds eight).
-    fn vectors(&self, c: &Call) -> bool {
+    /// True if four neighbours along k start at multiples of four, and `by` along the inner axis of `w` at multiples of
+    /// that.
+    fn vectors(&self, by: usize) -> bool {
         let even = |by: usize, strides: &[usize], l: &Layout| {
             let moves = l.shape.iter().zip(&l.strides).filter(|(n, _)| **n != 1).map(|(_, s)| s);
             strides.iter().chain(moves).chain([&l.offset]).all(|s| s.is_multiple_of(by))
         };
-        let by = if c.input(W).dtype == Dtype::F16 { 8 } else { 4 };
         let a = self.a[1] == 1 && self.k.is_multiple_of(4) && even(4, &self.a[..1], &self.batch[0]);
         let along_k = self.w[0] == 1 && self.k.is_multiple_of(by) && even(by, &self.w[1..], &self.batch[1]);
         let along_n = self.w[1] == 1 && self.columns.is_multiple_of(by) && even(by, &self.w[..1], &self.batch[1]);
@@ -408,6 +447,7 @@ impl<'g> Tensor<'g> {
 mod tests {
     use super::*;
     use crate::graph::Graph;
+    use crate::kernel::{Operand, Params};
 
     fn problem(g: &Graph, a: Tensor<'_>, w: Tensor<'_>) -> (Vec<usize>, usize, [usize; 2], [usize; 2]) {
         g.dispatch(&MATMUL, &[Some(a), Some(w), None, None], &[]);
@@ -425,6 +465,30 @@ mod tests {
         assert_eq!(problem(&g, x, w.transpose(0, 1)), (vec![], 30, [8, 1], [1, 8]));
         let heads = g.weight("y", &[2, 5, 24]).heads(3);
         assert_eq!(problem(&g, heads, heads.transpose(-1, -2)), (vec![2, 3], 5, [24, 1], [1, 24]));
+    }
+
+    #[test]
+    fn halves_take_cooperative_matrices_where_an_adapter_has_them() {
+        let how = |adapter: &Adapter, dtypes: [Dtype; 2], [m, k, n]: [usize; 3]| {
+            let operand = |dtype, shape: &[usize]| Some(Operand { dtype, layout: Layout::contiguous(shape) });
+            let inputs = vec![operand(dtypes[0], &[m, k]), operand(dtypes[1], &[k, n]), None, None];
+            let params = Params::new(MATMUL.params, &[]).unwrap();
+            let call = Call { kernel: &MATMUL, inputs, outputs: vec![Spec::f32(&[m, n])], params, part: None };
+            MATMUL.variant(&call, adapter).how
+        };
+        let (both, size) = ([Dtype::F16; 2], [128, 256, 128]);
+        let without = Adapter { cooperative: None, ..Adapter::nvidia() };
+        assert_eq!(how(&Adapter::nvidia(), both, size), "coop");
+        assert_eq!(how(&Adapter::apple(), both, size), "coop8");
+        assert_eq!(how(&without, both, size), "tiled");
+        assert_eq!(how(&Adapter { cooperative: Some(16), ..Adapter::lavapipe() }, both, size), "vec4");
+        for dtypes in [[Dtype::F32, Dtype::F16], [Dtype::F16, Dtype::F32], [Dtype::F32; 2]] {
+            assert_eq!(how(&Adapter::nvidia(), dtypes, size), "tiled");
+        }
+        assert_eq!(how(&Adapter::nvidia(), both, [8, 256, 128]), "matvec");
+        for odd in [[128, 254, 128], [128, 256, 126]] {
+            assert_eq!(how(&Adapter::nvidia(), both, odd), "tiled", "{odd:?}");
+        }
     }
 
     #[test]

@@ -56,7 +56,7 @@ fn scalars(c: &Call) -> Scalars {
         .set("threshold", Scalar::U32(reference::threshold(float("p"))))
         .set("mean", float("mean"))
         .set("deviation", float("std"))
-        .set("IS_FLOAT", c.outputs[0].dtype == Dtype::F32)
+        .set("IS_FLOAT", matches!(c.outputs[0].dtype, Dtype::F32 | Dtype::F16))
 }
 
 /// The counters of a call: seed, offset, stream, count.
