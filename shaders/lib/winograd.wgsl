@@ -80,9 +80,9 @@ fn transform_image(i: u32) {
         }
         let even = vec4<f32>(s[2], s[4], s[6], s[8]);
         let odd = vec4<f32>(s[1], s[3], s[5], s[7]);
-        let b = image_transform(vec4<f32>(s[0], even.xyz), odd, even, vec4<f32>(odd.yzw, s[9]));
+        let across = image_transform(vec4<f32>(s[0], even.xyz), odd, even, vec4<f32>(odd.yzw, s[9]));
         // @unroll
-        for (var q = 0u; q < 4u; q++) { t[4u * r + q] = b[q]; }
+        for (var q = 0u; q < 4u; q++) { t[4u * r + q] = across[q]; }
     }
     // @unroll
     for (var q = 0u; q < 4u; q++) {
