@@ -97,9 +97,6 @@ fn rewritten(text: &str, elements: &HashMap<&str, Element>) -> Result<String, St
         } else if is_word(first) {
             let end = rest.find(|c| !is_word(c)).unwrap_or(rest.len());
             let (word, after) = rest.split_at(end);
-            if elements.contains_key(word) && ["let ", "var "].iter().any(|declares| out.ends_with(declares)) {
-                return Err(format!("a local hides the binding '{word}': `{}`", line_of(rest)));
-            }
             match elements.get(word).filter(|_| after.starts_with('[') && !out.ends_with('.')) {
                 Some(element) => rest = access(word, after, *element, elements, &mut out)?,
                 None => {
@@ -225,8 +222,6 @@ mod tests {
         let twice = "'y' is changed where it lies, which rounds twice in f16: `[i] += a;`";
         assert_eq!(body("y[i] += a;", &["y"]).unwrap_err(), twice);
         let ids = "@group(0) @binding(1) var<storage, read> ids: array<i32>;\n";
-        let hidden = "a local hides the binding 'x': `x = 1.0;`";
-        assert_eq!(body("let x = 1.0;", &["x"]).unwrap_err(), hidden);
         assert!(halved(ids, &["ids".into()]).unwrap_err().starts_with("'ids' cannot be stored as f16: "));
     }
 }
