@@ -132,7 +132,7 @@ fn conv2d_vec4(
         for (var r = 0u; r < 4u * QUADS && channel + r < outer; r++) {
             for (var j = 0u; j < 4u * VECTORS && 4u * s + j < params.ow; j++) {
                 let i = out + r * plane + j;
-                y[i] = finish(sums[r][j], o + r, i);
+                y[i] = finish(sums[16u * (j / 4u) + r][j % 4u], o + r, i);
             }
         }
     }
