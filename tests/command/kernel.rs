@@ -210,7 +210,8 @@ fn verify(folder: &Folder) {
     folder.save("in.safetensors", &[("x", HostTensor::f32(&[2, 4], vec![0.5; 8]))]);
     let args = ["kernel", "verify", "softmax", "--inputs", "in.safetensors"];
     let ran = folder.handmill(args).exits(0);
-    let labels: Vec<_> = ran.out.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
+    let mut labels: Vec<_> = ran.out.lines().map(|line| line.split_whitespace().next().unwrap()).collect();
+    labels.retain(|label| *label != "softmax_subgroup"); // where the adapter has subgroups
     assert_eq!(labels, ["softmax_direct", "softmax_split", "softmax_vec4", "softmax"]);
     let one = folder.handmill(args.iter().chain(&["--variant", "plain"])).exits(0);
     assert_eq!(one.out.lines().count(), 1);
