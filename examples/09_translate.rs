@@ -112,8 +112,7 @@ pub fn run(args: &Args) -> Result<Option<f64>> {
     let found = translator.translate(&texts)?;
     let wrong: Vec<_> = held_out.iter().zip(&found).filter(|(pair, found)| pair.target != **found).collect();
     wrong.iter().take(3).for_each(|(p, found)| println!("wrong: {} -> {found}, expected {}", p.source, p.target));
-    let right = held_out.len() - wrong.len();
-    let share = right as f64 / held_out.len() as f64;
+    let (right, share) = (held_out.len() - wrong.len(), 1.0 - wrong.len() as f64 / held_out.len() as f64);
     println!("{right} of {} held-out {task} are translated exactly, {:.1} %", held_out.len(), 100.0 * share);
     translator.show_all(if args.show.is_empty() { &texts[..3] } else { &args.show }, &out)?;
     println!("the model, its vocabularies, pictures and loss.svg are in {}", out.display());

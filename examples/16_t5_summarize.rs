@@ -66,7 +66,7 @@ fn run(args: &Args) -> Result<()> {
     let longest = context.config.usize("n_positions", 512);
     let source = text.encode_within(&format!("{prefix}{given}"), longest)?;
     let mut rules = Rules::greedy(&context.generation, args.n);
-    let [start, end] = t5::GENERATION.tokens;
+    let [start, end] = (t5::GENERATION.tokens)(&context.config);
     if rules.eos.is_empty() {
         rules.eos = vec![end];
     }

@@ -60,7 +60,7 @@ fn run(args: &Args) -> Result<()> {
     let longest = context.config.usize("max_position_embeddings", 1024);
     let source = text.encode_within(&given, longest)?;
     let mut rules = Rules::greedy(&context.generation, args.n);
-    let [start, end] = bart::GENERATION.tokens;
+    let [start, end] = (bart::GENERATION.tokens)(&context.config);
     if rules.eos.is_empty() {
         rules.eos = vec![end];
     }

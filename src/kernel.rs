@@ -89,8 +89,13 @@ impl Kernel {
         let first = (self.choose)(call, adapter);
         let order = (first..self.variants.len()).chain(0..first);
         let last = self.variants.len() - 1;
-        let index = order.into_iter().find(|&i| self.variants[i].fits(call, adapter)).unwrap_or(last);
-        &self.variants[index]
+        let serves = |&i: &usize| !self.variants[i].tuned && self.variants[i].fits(call, adapter);
+        &self.variants[order.into_iter().find(serves).unwrap_or(last)]
+    }
+
+    /// The index of the variant `how`, for [`Kernel::choose`].
+    pub fn index_of(&self, how: &str) -> usize {
+        self.variants.iter().position(|v| v.how == how).expect("bug: a kernel has the variants that it chooses")
     }
 
     /// True if the input at `port` is updated in place.
@@ -179,6 +184,8 @@ pub struct Variant {
     pub scratch: &'static [Scratch],
     /// Scalars beyond the kernel's own (tile counts, split factors).
     pub scalars: fn(&Call) -> Scalars,
+    /// True if a plan takes it only where it was measured, never by [`Kernel::choose`] or in the place of another.
+    pub tuned: bool,
 }
 
 impl Variant {
@@ -191,6 +198,7 @@ impl Variant {
         pack: &[],
         scratch: &[],
         scalars: |_| Scalars::new(),
+        tuned: false,
     };
 
     /// True if it applies and no invocation loops longer than the adapter allows.

@@ -15,6 +15,7 @@
 //           (all rows of conv2d pass under its bound); a window whose weights differ by orders of magnitude costs that
 //           much where x is zero under the large ones. x is up to 4 times larger in V, and overflows that much earlier
 // Cost      16·C·O·P products (2·B·O·OH·OW·C·9 flops done directly); writes and reads 16·(C + O)·P floats of scratch
+// Chosen    by `handmill tune` alone: the error above has no proof within the bound of conv2d (docs/numerics.md)
 // Tried     against vec4 and direct on llvmpipe, November 2026 (handmill bench, rows of conv2d/f32): 1x64x56x56/64x3x3
 //           15.6 ms, vec4 21.0; 1x128x32x32/128x3x3/ddpm 12.1, vec4 24.8; 1x256x14x14/256x3x3 9.6, direct 26.0; with 16
 //           channels (8x16x28x28/16x3x3) 2.66, vec4 2.59

@@ -15,38 +15,32 @@ const WHOLE: usize = 128 << 20;
 
 /// Fuses until nothing changes. Every fused operation keeps the list of nodes it stands for.
 pub(super) fn epilogues(draft: &mut Draft) {
-    loop {
-        let uses = uses(draft);
-        let pair = (0..draft.ops.len()).find_map(|b| {
-            let (a, port) = producer(draft, b, &uses)?;
-            fused(draft, a, b, port).map(|op| (a, b, op))
-        });
-        let Some((a, b, op)) = pair else { return };
-        // At the place of `b`: everything it reads is there.
-        draft.ops[b] = op;
-        draft.ops.remove(a);
-    }
+    pairs(draft, |draft, b, uses| {
+        let (a, port) = producer(draft, b, uses)?;
+        fused(draft, a, b, port).map(|op| (a, b, op))
+    });
 }
 
 /// Moves sums with a value per channel of a sample into the norms behind them.
 pub(super) fn shifts(draft: &mut Draft) {
-    pairs(draft, shifted);
+    pairs(draft, |draft, b, uses| shifted(draft, b, uses));
 }
 
 /// Moves matrix products into the kernels that have one for both.
 pub(super) fn products(draft: &mut Draft) {
-    pairs(draft, with_product);
+    pairs(draft, |draft, b, uses| with_product(draft, b, uses));
 }
 
 /// Two operations, by index, and the one that replaces them.
 type Pair = (usize, usize, Op);
 
 /// Replaces pairs by what `find` makes of them, until it finds none.
-fn pairs(draft: &mut Draft, find: fn(&Draft, usize, &HashMap<ValueId, usize>) -> Option<Pair>) {
+fn pairs(draft: &mut Draft, find: fn(&mut Draft, usize, &HashMap<ValueId, usize>) -> Option<Pair>) {
     loop {
         let uses = uses(draft);
         let pair = (0..draft.ops.len()).find_map(|b| find(draft, b, &uses));
         let Some((a, b, op)) = pair else { return };
+        // At the place of `b`: everything it reads is there.
         draft.ops[b] = op;
         draft.ops.remove(a);
     }

@@ -21,7 +21,7 @@ pub struct EncoderDecoder {
     /// Ids and positions of sources, and of answers.
     pub reach: fn(&Config) -> [Reach; 2],
     /// `decoder_start_token_id` and `eos_token_id` of configurations that name none.
-    pub tokens: [i32; 2],
+    pub tokens: fn(&Config) -> [i32; 2],
 }
 
 /// The graphs of generation.
@@ -334,7 +334,7 @@ pub fn answer_prompt(context: &Context, model: &EncoderDecoder, inputs: &Tensors
     context.config.finish()?;
     let mut request = Request::read(context, inputs, reach.vocab)?;
     let given = |name: &str| context.generation.has(name) || context.generation.is_null(name);
-    let [start, eos] = model.tokens;
+    let [start, eos] = (model.tokens)(&context.config);
     if !given("eos_token_id") {
         request.rules.eos = vec![eos];
     }

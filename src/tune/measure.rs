@@ -56,7 +56,7 @@ pub fn graph(
     for op in &plan.ops {
         if is_open(&op.call, adapter) && seen.insert(key(&op.call, &options.shaders)?) {
             let Some(case) = case(&runner, store, op)? else { continue };
-            let found = measured(&op.label(), &case, &op.call, adapter, store.device())?;
+            let found = measured(&op.label(), &case, &op.call, adapter, store.device(), true)?;
             tuned.insert(&op.call, adapter, &options.shaders, &found.chosen)?;
             told(&found);
         }
@@ -64,7 +64,8 @@ pub fn graph(
     Ok(())
 }
 
-/// Measures the cases of a suite that have a choice of variants; `told` hears of each.
+/// Measures the cases of a suite that have a choice of variants; `told` hears of each. Their values say nothing of those
+/// of a model: variants whose error depends on them ([`crate::kernel::Variant::tuned`]) are measured in plans alone.
 ///
 /// # Errors
 /// If a variant is not within its bounds, or the device fails
@@ -80,7 +81,7 @@ pub fn suite(
         let plan = Plan::with(&Arc::new(case.graph()?), device.adapter(), &options)?;
         let Some(op) = plan.ops.iter().find(|op| std::ptr::eq(op.call.kernel, case.kernel)) else { continue };
         if is_open(&op.call, device.adapter()) {
-            let found = measured(&entry.name(), &case, &op.call, device.adapter(), device)?;
+            let found = measured(&entry.name(), &case, &op.call, device.adapter(), device, false)?;
             tuned.insert(&op.call, device.adapter(), &options.shaders, &found.chosen)?;
             told(&found);
         }
@@ -93,9 +94,17 @@ fn is_open(call: &Call, adapter: &Adapter) -> bool {
     call.kernel.variants.iter().filter(|v| v.fits(call, adapter)).count() > 1
 }
 
-fn measured(name: &str, case: &Case, call: &Call, adapter: &Adapter, device: &Arc<Device>) -> Result<Measured> {
+/// With `own`, the values are those of a model.
+fn measured(
+    name: &str,
+    case: &Case,
+    call: &Call,
+    adapter: &Adapter,
+    device: &Arc<Device>,
+    own: bool,
+) -> Result<Measured> {
     let mut contenders = bench::contenders(name, case, device)?;
-    contenders.retain(|c| c.how.fits(call, adapter));
+    contenders.retain(|c| c.how.fits(call, adapter) && (own || !c.how.tuned));
     let samples = bench::samples(&contenders, device, EFFORT, || Ok(()))?;
     let time = |(c, samples): (&bench::Contender, &Vec<f64>)| (c.how.word().to_owned(), median(samples).0);
     let mut times: Vec<_> = contenders.iter().zip(&samples).map(time).collect();

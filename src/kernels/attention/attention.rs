@@ -106,7 +106,7 @@ pub static ATTENTION: Kernel = Kernel {
             _ if split::pays(c) => "split",
             _ => "",
         };
-        ATTENTION.variants.iter().position(|v| v.how == how).unwrap_or(0)
+        ATTENTION.index_of(how)
     },
     work: |c| {
         let (q, v) = (c.spec(0).len() as u64, c.spec(2).shape);

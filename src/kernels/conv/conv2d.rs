@@ -111,6 +111,7 @@ const VEC4: Variant = Variant {
         let all = Scalars::new().set("QUADS", quads(&s)).set("VECTORS", vectors(&s));
         all.set("KW", s.kernel[1]).set("PAD", s.before[1])
     },
+    ..Variant::BASE
 };
 
 const TILED: Variant = Variant {
@@ -230,7 +231,7 @@ fn choose(c: &Call, adapter: &Adapter) -> usize {
         _ if POINTWISE.fits(c, adapter) => POINTWISE.how,
         _ => TILED.how,
     };
-    CONV2D.variants.iter().position(|v| v.how == how).unwrap_or(0)
+    CONV2D.index_of(how)
 }
 
 /// What the variants compute of a call that passed the shape rule.

@@ -94,7 +94,7 @@ fn choose(_: &Call, adapter: &Adapter) -> usize {
         AdapterKind::Cpu => DIRECT.how,
         _ => TILED.how,
     };
-    CONV2D_BACKWARD_DATA.variants.iter().position(|v| v.how == how).unwrap_or(0)
+    CONV2D_BACKWARD_DATA.index_of(how)
 }
 
 /// What the variants compute.

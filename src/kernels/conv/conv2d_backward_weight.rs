@@ -183,7 +183,7 @@ fn choose(c: &Call, adapter: &Adapter) -> usize {
         AdapterKind::Cpu => DIRECT.how,
         _ => TILED.how,
     };
-    CONV2D_BACKWARD_WEIGHT.variants.iter().position(|v| v.how == how).unwrap_or(0)
+    CONV2D_BACKWARD_WEIGHT.index_of(how)
 }
 
 /// What the variants compute.

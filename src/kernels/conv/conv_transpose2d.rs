@@ -111,7 +111,7 @@ fn choose(_: &Call, adapter: &Adapter) -> usize {
         AdapterKind::Cpu => DIRECT.how,
         _ => TILED.how,
     };
-    CONV_TRANSPOSE2D.variants.iter().position(|v| v.how == how).unwrap_or(0)
+    CONV_TRANSPOSE2D.index_of(how)
 }
 
 /// The adjoint of the adjoint: a convolution of `d_y`. With an output padding of a stride and more, windows that

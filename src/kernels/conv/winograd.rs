@@ -33,6 +33,7 @@ pub(super) const WINOGRAD: Variant = Variant {
     ],
     pack: &["conv2d_winograd_pack"],
     scratch: SCRATCH,
+    tuned: true,
     ..Variant::BASE
 };
 
@@ -56,6 +57,7 @@ pub(super) const WINOGRAD_TILED: Variant = Variant {
     ],
     pack: &["conv2d_winograd_tiled_pack"],
     scratch: SCRATCH,
+    tuned: true,
     ..Variant::BASE
 };
 

@@ -256,7 +256,7 @@ fn choose(c: &Call, adapter: &Adapter) -> usize {
         _ if Problem::of(c).tiles(WIDE_TILE) >= MANY && WIDE.fits(c, adapter) => WIDE.how,
         _ => TILED.how,
     };
-    MATMUL.variants.iter().position(|v| v.how == how).unwrap_or(0)
+    MATMUL.index_of(how)
 }
 
 /// A call as a batch of products, with as much of the batch as possible made rows of `a`.

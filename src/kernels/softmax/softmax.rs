@@ -10,8 +10,6 @@ use crate::graph::Tensor;
 use crate::kernel::{Backward, Grid, Kernel, Port, Ref, Step, Variant, Work};
 use crate::shape::axis_index;
 
-/// Index of the variant `subgroup`.
-const SUBGROUP: usize = 3;
 /// Elements that a lane of `subgroup` holds.
 const HELD: usize = 16;
 
@@ -63,10 +61,9 @@ pub static SOFTMAX: Kernel = Kernel {
             ..Variant::BASE
         },
     ],
-    choose: |c, adapter| match adapter.kind {
-        AdapterKind::Cpu => choose(c, adapter),
+    choose: |c, adapter| match SOFTMAX.index_of("subgroup") {
         // One read in place of three, and no barrier.
-        _ if SOFTMAX.variants[SUBGROUP].fits(c, adapter) => SUBGROUP,
+        subgroup if adapter.kind != AdapterKind::Cpu && SOFTMAX.variants[subgroup].fits(c, adapter) => subgroup,
         _ => choose(c, adapter),
     },
     work: |c| Work { flops: 7 * c.spec(0).len() as u64, bytes: c.bytes() },

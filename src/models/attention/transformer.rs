@@ -221,7 +221,10 @@ pub static GENERATION: EncoderDecoder = EncoderDecoder {
         let cfg = TransformerConfig::read(config);
         [cfg.src_vocab_size, cfg.tgt_vocab_size].map(|vocab| Reach { vocab, positions: MAX_STEPS })
     },
-    tokens: [1, 2],
+    tokens: |config| {
+        let cfg = TransformerConfig::read(config);
+        [cfg.start_token_id, cfg.end_token_id]
+    },
 };
 
 /// The graphs of generation.

@@ -72,7 +72,7 @@ pub static GENERATION: EncoderDecoder = EncoderDecoder {
         let cfg = BartConfig::read(config);
         [Reach { vocab: cfg.vocab_size, positions: cfg.max_position_embeddings }; 2]
     },
-    tokens: [2, 2],
+    tokens: |_| [2, 2],
 };
 
 /// Rows of the table of positions before that of position 0.

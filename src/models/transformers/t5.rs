@@ -70,7 +70,7 @@ pub static T5: Model = Model {
 pub static GENERATION: EncoderDecoder = EncoderDecoder {
     phase,
     reach: |config| [Reach { vocab: T5Config::read(config).vocab_size, positions: MAX_POSITIONS }; 2],
-    tokens: [0, 1],
+    tokens: |_| [0, 1],
 };
 
 /// Distances have no end; tables have.
