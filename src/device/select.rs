@@ -10,7 +10,7 @@ use crate::file::excerpt;
 pub enum Select {
     /// The best one: discrete, integrated, other, then software.
     Auto,
-    /// The n-th of [`adapters`].
+    /// The n-th of [`super::adapters`].
     Index(usize),
     /// The first whose name contains this, in any case.
     Name(String),
