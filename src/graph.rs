@@ -298,7 +298,7 @@ impl Graph {
             operands.push(Some(Operand { dtype, layout }));
         }
         let params = Params::new(kernel.params, params)?;
-        let mut call = Call { kernel, inputs: operands, outputs: vec![], params, part: None };
+        let mut call = Call { kernel, inputs: operands, outputs: vec![], params, part: None, rows: None };
         call.outputs = (kernel.shape)(&call)?;
         assert_eq!(
             call.outputs.len(),

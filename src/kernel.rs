@@ -32,7 +32,7 @@ pub struct Kernel {
     /// Shapes and dtypes of the outputs, or what does not fit, as `inner sizes differ, 3 and 4`.
     pub shape: fn(&Call) -> Result<Vec<Spec>, String>,
     /// Values for every field of the shader's `Params` and every `override` it declares (except those
-    /// the engine sets: `HAS_<PORT>` and `<PORT>_F16`).
+    /// the engine sets: `HAS_<PORT>`, `<PORT>_F16` and `LEAST_SUBGROUP`, the lanes of the adapter's smallest one).
     pub scalars: fn(&Call) -> Scalars,
     /// Ways to compute it; the last one fits every call on every adapter.
     pub variants: &'static [Variant],
@@ -55,6 +55,9 @@ pub struct Kernel {
     pub in_place: &'static [(usize, usize)],
     /// A weight that may be split by rows over several bindings.
     pub row_split: Option<RowSplit>,
+    /// Into how many rows of one size, one behind the other, a plan may divide an output that is too large for one
+    /// binding; a dispatch then writes those of [`Call::rows`]. 1 if it may not.
+    pub output_rows: fn(&Call) -> usize,
 }
 
 impl std::fmt::Debug for Kernel {
@@ -82,6 +85,7 @@ impl Kernel {
         fusion: Fusion::NONE,
         in_place: &[],
         row_split: None,
+        output_rows: |_| 1,
     };
 
     /// The variant a plan takes for `call` on `adapter`.

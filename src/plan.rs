@@ -25,6 +25,7 @@ mod half;
 mod live;
 mod order;
 mod scan;
+mod split;
 mod wait;
 
 /// Choices about a plan.

@@ -78,6 +78,8 @@ pub struct Call {
     pub params: Params,
     /// The rows of the split input this dispatch handles; `None` for all.
     pub part: Option<Part>,
+    /// The rows of the output this dispatch writes, of [`crate::kernel::Kernel::output_rows`]; `None` for all.
+    pub rows: Option<Part>,
 }
 
 impl Call {

@@ -71,7 +71,12 @@ pub(super) fn pack(module: &Module, scalars: &Scalars) -> Result<Vec<u8>> {
 }
 
 /// Values of the shader's overrides: `HAS_<PORT>`, `<PORT>_F16`, and the kernel's own scalars.
-pub(super) fn overrides(module: &Module, call: &Call, scalars: &Scalars) -> Result<Vec<(String, f64)>> {
+pub(super) fn overrides(
+    module: &Module,
+    call: &Call,
+    scalars: &Scalars,
+    adapter: &Adapter,
+) -> Result<Vec<(String, f64)>> {
     let mut out = vec![];
     for (name, has_default) in &module.overrides {
         let port = |p: &str| call.kernel.inputs.iter().position(|i| i.name.to_uppercase() == p);
@@ -79,6 +84,8 @@ pub(super) fn overrides(module: &Module, call: &Call, scalars: &Scalars) -> Resu
             Some(f64::from(u8::from(call.has(p))))
         } else if let Some(p) = name.strip_suffix("_F16").and_then(port) {
             Some(f64::from(u8::from(call.has(p) && call.input(p).dtype == Dtype::F16)))
+        } else if name == "LEAST_SUBGROUP" {
+            adapter.subgroup.map(|(least, _)| f64::from(least))
         } else {
             scalars.get(name).map(|s| s.to_f64())
         };

@@ -5,12 +5,13 @@ use std::collections::{BTreeSet, HashMap};
 use super::assign::{Assigner, last_uses, scan_of_value};
 use super::bind::{fold, no_aliases, overrides, pack};
 use super::order::side_by_side;
+use super::split::Share;
 use super::wait;
 use super::{Bound, BufferKind, Dispatch, Draft, Op, Options, Place, Plan};
 use crate::adapter::Adapter;
 use crate::error::{Error, Result};
 use crate::graph::{Source, ValueId};
-use crate::kernel::{Call, Operand, Params, Part, Scratch, Spec, Value};
+use crate::kernel::{Call, Operand, Params, Scratch, Spec, Value};
 use crate::kernels::layout::copy::COPY;
 use crate::shader::{Access, Entry, Module};
 use crate::shape::Layout;
@@ -91,7 +92,7 @@ pub(super) fn copy_op(
     reader: &Op,
 ) -> Op {
     let params = Params::new(COPY.params, &[("pitch", Value::from(pitch))]).expect("bug: copy has a pitch");
-    let mut call = Call { kernel: &COPY, inputs: vec![Some(operand)], outputs: vec![], params, part: None };
+    let mut call = Call { kernel: &COPY, inputs: vec![Some(operand)], outputs: vec![], params, part: None, rows: None };
     call.outputs = (COPY.shape)(&call).expect("bug: every view can be copied");
     Op { call, inputs: vec![Some(value)], outputs: vec![to], nodes: vec![], scan, at: reader.at.clone(), how: "" }
 }
@@ -116,16 +117,17 @@ pub(super) type StepPlaces = HashMap<ValueId, Place>;
 
 impl Emitter<'_> {
     fn choose_variants(&mut self) -> Result<()> {
-        for op in &mut self.ops {
-            let kernel = op.call.kernel;
+        let calls = self.ops.iter().map(|op| self.first_call(op)).collect::<Result<Vec<_>>>()?;
+        for (op, call) in self.ops.iter_mut().zip(&calls) {
+            let kernel = call.kernel;
             let forced = self.options.variant.as_deref();
             let wanted =
-                forced.and_then(|how| kernel.variants.iter().find(|v| v.how == how && v.fits(&op.call, self.adapter)));
-            let tuned = || self.options.tuned.as_ref()?.choice(&op.call, self.adapter, &self.options.shaders);
-            let variant = wanted.or_else(tuned).unwrap_or_else(|| kernel.variant(&op.call, self.adapter));
+                forced.and_then(|how| kernel.variants.iter().find(|v| v.how == how && v.fits(call, self.adapter)));
+            let tuned = || self.options.tuned.as_ref()?.choice(call, self.adapter, &self.options.shaders);
+            let variant = wanted.or_else(tuned).unwrap_or_else(|| kernel.variant(call, self.adapter));
             op.how = variant.how;
             if let Some(max) = self.adapter.max_loop_iterations {
-                let most = variant.steps.iter().map(|s| (s.loops)(&op.call)).max().unwrap_or(0);
+                let most = variant.steps.iter().map(|s| (s.loops)(call)).max().unwrap_or(0);
                 if most > max {
                     let message =
                         format!("an invocation would loop {most} times, and {} stops at {max}", self.adapter.name);
@@ -177,7 +179,9 @@ impl Emitter<'_> {
         for (name, value) in outputs {
             if !self.memory.places.contains_key(&value) {
                 let spec = self.spec(value).clone();
-                self.fits(spec.bytes(), &name)?;
+                if !self.divides(value) {
+                    self.fits(spec.bytes(), &name)?;
+                }
                 let bytes = self.memory.guarded(&spec);
                 let place = self.memory.buffer(BufferKind::Output, spec, bytes);
                 self.memory.places.insert(value, place);
@@ -215,57 +219,12 @@ impl Emitter<'_> {
     }
 
     pub(super) fn fits(&self, bytes: u64, what: &str) -> Result<()> {
-        let max = self.adapter.max_binding.min(self.adapter.max_buffer);
+        let max = self.largest_binding();
         if bytes > max {
             let message = format!("{bytes} bytes are more than one binding of {} holds ({max})", self.adapter.name);
             return Err(Error::limit(what, message));
         }
         Ok(())
-    }
-
-    /// Rows of the weight at the kernel's split port, where it is too large for one binding.
-    fn parts(&mut self, op: usize) -> Result<Vec<Option<(Part, Place)>>> {
-        let Some(split) = self.ops[op].call.kernel.row_split else { return Ok(vec![None]) };
-        let Some(value) = self.ops[op].inputs[split.port] else { return Ok(vec![None]) };
-        let spec = self.spec(value).clone();
-        let max = self.adapter.max_binding.min(self.adapter.max_buffer);
-        let Some(Source::Weight(key)) = self.draft.graph.values.get(value).map(|v| v.source.clone()) else {
-            return Ok(vec![None]);
-        };
-        if spec.bytes() <= max || self.draft.updated.contains(&value) {
-            return Ok(vec![None]);
-        }
-        // The kernel must see all of the weight, its rows along the axis that the parts divide.
-        let layout = &self.ops[op].call.input(split.port).layout;
-        let [rows, columns] = spec.shape[..] else { return Ok(vec![None]) };
-        let seen = if split.axis == 0 { [columns, 1] } else { [1, columns] };
-        if layout.offset != 0 || layout.strides != seen || layout.shape[split.axis] != rows {
-            return Ok(vec![None]);
-        }
-        if !self.memory.parts.contains_key(&value) {
-            let row = spec.len() / spec.shape[0] * spec.dtype.size();
-            // Even counts keep f16 rows at whole words.
-            let rows = (max as usize / row) & !1;
-            if rows == 0 {
-                return Err(Error::limit(
-                    key,
-                    format!("one row of {row} bytes is larger than a binding of {} ({max})", self.adapter.name),
-                ));
-            }
-            let mut parts = vec![];
-            for first in (0..spec.shape[0]).step_by(rows) {
-                let part = Part { first, rows: rows.min(spec.shape[0] - first) };
-                let shape: Vec<_> = std::iter::once(part.rows).chain(spec.shape[1..].iter().copied()).collect();
-                let piece = Spec::new(spec.dtype, &shape);
-                let bytes = piece.bytes();
-                parts.push((
-                    part,
-                    self.memory.buffer(BufferKind::Weight { key: key.clone(), part: Some(part) }, piece, bytes),
-                ));
-            }
-            self.memory.parts.insert(value, parts);
-        }
-        Ok(self.memory.parts[&value].iter().map(|p| Some(*p)).collect())
     }
 
     /// Emits operation `i` outside scans; returns the next one.
@@ -368,15 +327,14 @@ impl Emitter<'_> {
 
     /// The dispatches of operation `i`: every part, every step of its variant.
     pub(super) fn dispatch(&mut self, i: usize, step: Option<usize>, at: &StepPlaces) -> Result<()> {
-        for part in self.parts(i)? {
+        for share in self.shares(i)? {
             let op = self.ops[i].clone();
-            let mut call = op.call.clone();
-            call.part = part.map(|(part, _)| part);
+            let call = share.of(&op.call);
             let base = self.options.shaders.module(op.variant().shader)?;
             let half = self.half(&op, &base);
             let module = self.options.shaders.module_with(op.variant().shader, &half)?;
             let scalars = (call.kernel.scalars)(&call).extend((op.variant().scalars)(&call));
-            let overrides = overrides(&module, &call, &scalars)?;
+            let overrides = overrides(&module, &call, &scalars, self.adapter)?;
             let entries = self.options.shaders.entries(&module, &overrides)?;
             for s in op.variant().steps {
                 let entry = entries
@@ -388,7 +346,7 @@ impl Emitter<'_> {
                 for b in &entry.bindings {
                     let place = match b.access {
                         Access::Uniform => None,
-                        _ => Some(self.binding(i, &b.name, b.access, part.map(|p| p.1), at, &module)?),
+                        _ => Some(self.binding(i, &b.name, b.access, &share, at, &module)?),
                     };
                     bindings.push(Bound { name: b.name.clone(), number: b.number, access: b.access, place });
                 }
@@ -416,7 +374,7 @@ impl Emitter<'_> {
         i: usize,
         name: &str,
         access: Access,
-        part: Option<Place>,
+        share: &Share,
         at: &StepPlaces,
         module: &Module,
     ) -> Result<Place> {
@@ -430,7 +388,7 @@ impl Emitter<'_> {
                 ));
             }
             if kernel.row_split.is_some_and(|s| s.port == port)
-                && let Some(place) = part
+                && let Some((_, place)) = share.weight
             {
                 return Ok(place);
             }
@@ -444,7 +402,7 @@ impl Emitter<'_> {
         }
         if let Some(o) = kernel.outputs.iter().position(|o| *o == name) {
             let value = op.outputs[o];
-            return Ok(at.get(&value).copied().unwrap_or_else(|| self.memory.places[&value]));
+            return Ok(share.written(at.get(&value).copied().unwrap_or_else(|| self.memory.places[&value])));
         }
         if let Some(place) = self.scratch.get(name) {
             return Ok(*place);

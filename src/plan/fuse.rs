@@ -79,7 +79,7 @@ fn with_product(draft: &Draft, b: usize, uses: &HashMap<ValueId, usize>) -> Opti
     inputs.extend([product.inputs[0], product.inputs[1], epilogue.bias.and_then(|port| product.inputs[port])]);
     operands.extend([Some(x.clone()), Some(weight), epilogue.bias.and_then(|p| product.call.inputs[p].clone())]);
     let params = Params::new(rule.with.params, &[]).ok()?;
-    let mut call = Call { kernel: rule.with, inputs: operands, outputs: vec![], params, part: None };
+    let mut call = Call { kernel: rule.with, inputs: operands, outputs: vec![], params, part: None, rows: None };
     call.outputs = (rule.with.shape)(&call).ok()?;
     let nodes = product.nodes.iter().chain(&next.nodes).copied().collect();
     let op = Op { call, inputs, outputs: next.outputs.clone(), nodes, scan: next.scan, at: next.at.clone(), how: "" };
@@ -196,7 +196,7 @@ fn chained(a: &Op, b: &Op, port: usize) -> Option<Op> {
         return None;
     }
     let params = Params::new(kernel.params, &[("activation", Value::from(activation))]).ok()?;
-    let mut call = Call { kernel, inputs: operands, outputs: vec![], params, part: None };
+    let mut call = Call { kernel, inputs: operands, outputs: vec![], params, part: None, rows: None };
     call.outputs = (kernel.shape)(&call).ok()?;
     let nodes = a.nodes.iter().chain(&b.nodes).copied().collect();
     Some(Op { call, inputs, outputs: b.outputs.clone(), nodes, scan: b.scan, at: b.at.clone(), how: "" })

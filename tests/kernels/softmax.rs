@@ -49,7 +49,7 @@ fn both(kernel: &'static Kernel) -> Vec<Row> {
             .map(|(r, c)| row(r, c))
             .into();
     // The same edges in fours.
-    rows.extend([(3, 252), (3, 256), (3, 260), (2, 1028), (2, 8196)].map(|(r, c)| row(r, c)));
+    rows.extend([(3, 252), (3, 256), (3, 260), (9, 1024), (2, 1028), (2, 8196)].map(|(r, c)| row(r, c)));
     let edges = [f32::MAX, -f32::MAX, 0.0, -0.0, 1e-40, f32::MIN_POSITIVE, 88.0, -104.0];
     let half_masked: Vec<f32> = (0..2 * 8193).map(|i| if i < 8193 - 5 { MASKED } else { (i % 7) as f32 }).collect();
     rows.extend([
@@ -102,7 +102,7 @@ fn backward_rows() -> Vec<Row> {
     for kernel in [&SOFTMAX_BACKWARD, &LOG_SOFTMAX_BACKWARD] {
         let (low, high) = if std::ptr::eq(kernel, &SOFTMAX_BACKWARD) { (0.0, 0.5) } else { (-9.0, 0.0) };
         let sizes = [(8, 128), (1, 1), (3, 63), (3, 64), (3, 65), (17, 257), (2, 1025), (1, 50_257), (65_537, 2)];
-        for (r, c) in sizes.into_iter().chain([(3, 252), (3, 256), (3, 260), (2, 1028), (2, 8196)]) {
+        for (r, c) in sizes.into_iter().chain([(3, 252), (3, 256), (3, 260), (9, 1024), (2, 1028), (2, 8196)]) {
             rows.push(Row::new(kernel, &format!("f32/{r}x{c}")).range(&[r, c], low, high).f32(&[r, c]));
         }
         rows.push(Row::new(kernel, "f32/2x3x17/batch").range(&[2, 3, 17], low, high).f32(&[2, 3, 17]));

@@ -58,6 +58,46 @@ fn a_result_larger_than_a_binding_is_an_error() {
     assert_eq!(text, "y: 3200 bytes are more than one binding of small holds (2500)");
 }
 
+/// Logits of every position, as in a language model, for `rows` words and `tokens` positions of two texts.
+fn logits(tokens: usize, rows: usize) -> Arc<FixedGraph> {
+    let g = Graph::new();
+    let x = g.input("x", Dtype::F32, &[2, tokens, 16]).tanh();
+    g.output("logits", x.matmul_t(g.weight("wte.weight", &[rows, 16])));
+    Arc::new(g.build().unwrap())
+}
+
+/// Results whose rows do not begin where bindings may (37 words), alone and together with a table in parts.
+#[test]
+fn a_large_result_is_divided_by_rows() {
+    for (words, bytes, dispatches) in [(37, 2500, 3), (64, 2500, 8), (64, 8200, 2)] {
+        let graph = logits(17, words);
+        let limits = Adapter { storage_alignment: 64, ..small_bindings(bytes) };
+        let plan = Plan::new(&graph, &limits).unwrap();
+        let products: Vec<_> = plan.dispatches.iter().filter(|d| plan.ops[d.op].call.kernel.name == "matmul").collect();
+        assert_eq!(products.len(), dispatches, "{words} words in bindings of {bytes}");
+        for place in products.iter().flat_map(|d| &d.bindings).filter_map(|b| b.place) {
+            assert!(place.bytes <= bytes && place.offset.is_multiple_of(64), "{place:?}");
+        }
+        let Some(device) = device() else { continue };
+        let weights = Arc::new(Weights::random(&graph, 5));
+        for guard in [0, 64] {
+            let options = Options { guard, ..Options::default() };
+            let whole = run(&Store::new(&device, weights.clone()), &graph, &options, None);
+            let divided = run(&Store::new(&device, weights.clone()), &graph, &options, Some(&limits));
+            close("divided against whole", &divided[0].1, &whole[0].1);
+        }
+    }
+}
+
+#[test]
+fn a_large_result_that_another_kernel_reads_is_an_error() {
+    let g = Graph::new();
+    let x = g.input("x", Dtype::F32, &[34, 16]);
+    g.output("p", x.matmul_t(g.weight("w", &[37, 16])).softmax(-1));
+    let text = Plan::new(&Arc::new(g.build().unwrap()), &small_bindings(2500)).map(|_| ()).unwrap_err().to_string();
+    assert!(text.contains("5032 bytes are more than one binding of small holds (2500)"), "{text}");
+}
+
 #[test]
 fn f16_weights_stay_close() {
     let Some(device) = device() else { return };

@@ -61,6 +61,10 @@ pub static MATMUL: Kernel = Kernel {
     steps: Steps::Leading { fixed: W },
     fusion: Fusion { epilogue: Some(EPILOGUE), ..Fusion::NONE },
     row_split: Some(RowSplit { port: W, axis: 1 }),
+    output_rows: |c| {
+        let p = Problem::of(c);
+        if p.count() == 1 && !c.has(RESIDUAL) { p.m } else { 1 }
+    },
     ..Kernel::BASE
 };
 
@@ -172,7 +176,7 @@ fn halves(c: &Call) -> bool {
 const SPLIT: Variant = Variant {
     how: "split",
     shader: "matmul/split",
-    applies: |c, _| c.part.is_none() && pieces(&Problem::of(c)).0 > 1,
+    applies: |c, _| c.part.is_none() && c.rows.is_none() && pieces(&Problem::of(c)).0 > 1,
     steps: &[
         Step {
             entry: "matmul_split_parts",
@@ -306,6 +310,10 @@ impl Problem {
         let whole = rw == 0 && w.offset == 0 && w.strides == [1, k];
         assert!(c.part.is_none() || whole, "bug: matmul: a weight split by rows reaches w as {w:?}");
         let Part { first, rows } = c.part.unwrap_or(Part { first: 0, rows: n });
+        if let Some(part) = c.rows {
+            merged[0].offset += part.first * a_row;
+            m = part.rows;
+        }
         let batch = [merged[0].clone(), merged[1].clone()];
         Problem {
             batch,
@@ -454,7 +462,7 @@ mod tests {
         let operand = |t: Tensor<'_>| Some(crate::kernel::Operand { dtype: t.dtype(), layout: t.layout() });
         let params = crate::kernel::Params::new(MATMUL.params, &[]).unwrap();
         let inputs = vec![operand(a), operand(w), None, None];
-        let p = Problem::of(&Call { kernel: &MATMUL, inputs, outputs: vec![], params, part: None });
+        let p = Problem::of(&Call { kernel: &MATMUL, inputs, outputs: vec![], params, part: None, rows: None });
         (p.batch[0].shape.clone(), p.m, p.a, p.w)
     }
 
@@ -473,7 +481,8 @@ mod tests {
             let operand = |dtype, shape: &[usize]| Some(Operand { dtype, layout: Layout::contiguous(shape) });
             let inputs = vec![operand(dtypes[0], &[m, k]), operand(dtypes[1], &[k, n]), None, None];
             let params = Params::new(MATMUL.params, &[]).unwrap();
-            let call = Call { kernel: &MATMUL, inputs, outputs: vec![Spec::f32(&[m, n])], params, part: None };
+            let call =
+                Call { kernel: &MATMUL, inputs, outputs: vec![Spec::f32(&[m, n])], params, part: None, rows: None };
             MATMUL.variant(&call, adapter).how
         };
         let (both, size) = ([Dtype::F16; 2], [128, 256, 128]);

@@ -81,7 +81,7 @@ fn part_loops(c: &Call) -> u64 {
     2 * (part_cols(c) as u64).div_ceil(lanes(cols(c))) + 16
 }
 
-/// Indices in the order direct, split, vec4, plain. Where barriers are dear, a lane a row pays from a
+/// Indices in the order direct, split, vec4. Where barriers are dear, a lane a row pays from a
 /// subgroup's worth of short rows on; elsewhere, parts pay where few rows are long.
 ///
 /// Bench row `softmax/f32/1024x1024`, llvmpipe, 2026-11-21: vec4 5.8 ms, split 13.1 ms, direct 16.4 ms.

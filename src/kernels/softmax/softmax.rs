@@ -1,17 +1,30 @@
-//! Softmax. Shaders: shaders/softmax/softmax.wgsl, softmax_vec4.wgsl
+//! Softmax. Shaders: shaders/softmax/softmax*.wgsl
 
 use super::{
     SCRATCH, choose, cols, fours, lane_grid, lane_loops, largest, part_grid, part_loops, row_grid, row_loops, rows,
     scalars, shape, sum_error,
 };
-use crate::adapter::AdapterKind;
+use crate::adapter::{Adapter, AdapterKind};
 use crate::check::U;
 use crate::graph::Tensor;
-use crate::kernel::{Backward, Grid, Kernel, Port, Ref, Step, Variant, Work};
+use crate::kernel::{Backward, Call, Grid, Kernel, Port, Ref, Scalars, Step, Variant, Work};
 use crate::shape::axis_index;
 
 /// Elements that a lane of `subgroup` holds.
 const HELD: usize = 16;
+
+/// Vectors of four that a lane of `held` holds at most.
+const MOST: usize = 32;
+
+/// Vectors of four that a lane holds of a row, on adapters that have subgroups.
+fn vectors_held(c: &Call, adapter: &Adapter) -> Option<usize> {
+    adapter.subgroup.map(|(least, _)| (cols(c) / 4).div_ceil(least as usize))
+}
+
+/// Two subgroups a workgroup, or more that find fewer rows left.
+fn pairs(c: &Call) -> Grid {
+    Grid::Groups(rows(c).div_ceil(2) as u64)
+}
 
 /// Turns every row of the last axis into weights that are positive and sum to 1.
 pub static SOFTMAX: Kernel = Kernel {
@@ -44,15 +57,18 @@ pub static SOFTMAX: Kernel = Kernel {
             ..Variant::BASE
         },
         Variant {
+            how: "held",
+            shader: "softmax/softmax_held",
+            applies: |c, adapter| fours(c, adapter) && vectors_held(c, adapter).is_some_and(|held| held <= MOST),
+            steps: &[Step { entry: "softmax_held", grid: pairs, loops: |_| 8 }],
+            scalars: |c| Scalars::new().set("COLS", cols(c)),
+            ..Variant::BASE
+        },
+        Variant {
             how: "subgroup",
             shader: "softmax/softmax_subgroup",
             applies: |c, adapter| adapter.subgroup.is_some_and(|(least, _)| cols(c) <= HELD * least as usize),
-            // Two subgroups a workgroup, or more that find fewer rows left.
-            steps: &[Step {
-                entry: "softmax_subgroup",
-                grid: |c| Grid::Groups(rows(c).div_ceil(2) as u64),
-                loops: |_| 8,
-            }],
+            steps: &[Step { entry: "softmax_subgroup", grid: pairs, loops: |_| 8 }],
             ..Variant::BASE
         },
         Variant {
@@ -61,10 +77,17 @@ pub static SOFTMAX: Kernel = Kernel {
             ..Variant::BASE
         },
     ],
-    choose: |c, adapter| match SOFTMAX.index_of("subgroup") {
-        // One read in place of three, and no barrier.
-        subgroup if adapter.kind != AdapterKind::Cpu && SOFTMAX.variants[subgroup].fits(c, adapter) => subgroup,
-        _ => choose(c, adapter),
+    choose: |c, adapter| {
+        let [held, subgroup] = ["held", "subgroup"].map(|how| SOFTMAX.index_of(how));
+        let fits = |how: usize| SOFTMAX.variants[how].fits(c, adapter);
+        match adapter.kind {
+            // One read in place of three, and no barrier; a GPU has 64 registers a lane for it.
+            AdapterKind::Cpu if fits(held) => held,
+            AdapterKind::Cpu => choose(c, adapter),
+            _ if fits(held) && vectors_held(c, adapter) <= Some(MOST / 2) => held,
+            _ if fits(subgroup) => subgroup,
+            _ => choose(c, adapter),
+        }
     },
     work: |c| Work { flops: 7 * c.spec(0).len() as u64, bytes: c.bytes() },
     reference: |r| vec![kernels_ref::softmax::softmax(r.f64(0), cols(r))],
