@@ -10,7 +10,9 @@
 //           attention.wgsl. 16 keys at once as fast as 8; 4 queries a lane 0.7 times; queries and outputs at constant
 //           places, so without arrays, 1.3 times (a wrong result), but the loops over dims have to be unrolled: 72 s to
 //           compile at D = 256; the last loop unrolled takes twice as long to compile. It compiles in seconds, so that
-//           few queries are attention_direct's, 2026-11
+//           few queries are attention_direct's. What the loads of keys and values cost decides: one of four elements (a
+//           wrong result) 1.9 times as fast, bindings of vec4 1.2 times, queries and outputs at constant places 1.15. The
+//           arrays of 128 are written with zeros element by element: half as large, they compile in half the time, 2026-11
 
 // @import lib/grid
 // @import lib/attention

@@ -28,7 +28,7 @@ struct Params {
 override IS_INT: bool;
 override DENSE: bool;   // a and b lie row-major from their offsets
 
-const WG = 64u;
+const WG = 256u;
 
 struct At {
     @builtin(workgroup_id) group: vec3<u32>,

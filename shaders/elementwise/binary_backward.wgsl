@@ -30,7 +30,7 @@ struct Params {
 @group(0) @binding(5) var<storage, read_write> d_a: array<f32>;   // (n)
 @group(0) @binding(6) var<storage, read_write> d_b: array<f32>;   // (n)
 
-const WG = 64u;
+const WG = 256u;
 
 struct At {
     @builtin(workgroup_id) group: vec3<u32>,

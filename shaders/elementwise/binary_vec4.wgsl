@@ -21,7 +21,7 @@ struct Params { quads: u32 }
 
 override IS_INT: bool;
 
-const WG = 64u;
+const WG = 256u;
 
 struct At {
     @builtin(workgroup_id) group: vec3<u32>,

@@ -23,7 +23,7 @@ struct Params {
 override FROM: u32;   // 0 f32, 1 i32, 2 u32
 override TO: u32;
 
-const WG = 64u;
+const WG = 256u;
 
 fn f32_to_i32(bits: u32) -> u32 {
     if ((bits & 0x7fffffffu) > 0x7f800000u) { return 0u; }

@@ -27,7 +27,7 @@ struct Params {
 override DENSE: bool;        // a and b lie row-major from their offsets
 override ACTIVATION: u32;
 
-const WG = 64u;
+const WG = 256u;
 
 struct At {
     @builtin(workgroup_id) group: vec3<u32>,

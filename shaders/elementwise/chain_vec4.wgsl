@@ -22,7 +22,7 @@ struct Params { quads: u32 }
 
 override ACTIVATION: u32;
 
-const WG = 64u;
+const WG = 256u;
 
 struct At {
     @builtin(workgroup_id) group: vec3<u32>,

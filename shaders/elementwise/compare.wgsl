@@ -25,7 +25,7 @@ override IS_INT: bool;
 override DENSE: bool;     // a and b lie row-major from their offsets
 override RELATION: u32;   // 0 eq, 1 ne, 2 lt, 3 le, 4 gt, 5 ge
 
-const WG = 64u;
+const WG = 256u;
 
 struct Pair { a: u32, b: u32 }
 

@@ -17,7 +17,7 @@ struct Params { n: u32, start: u32, step: u32 }
 
 override IS_FLOAT: bool;
 
-const WG = 64u;
+const WG = 256u;
 
 @compute @workgroup_size(WG)
 fn fill(

@@ -27,7 +27,7 @@ struct Params {
 
 override DENSE: bool;   // x lies row-major from x_offset
 
-const WG = 64u;
+const WG = 256u;
 
 struct At {
     @builtin(workgroup_id) group: vec3<u32>,

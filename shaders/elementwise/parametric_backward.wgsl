@@ -29,7 +29,7 @@ struct Params {
 
 override DENSE: bool;   // x and d_y lie row-major from their offsets
 
-const WG = 64u;
+const WG = 256u;
 
 struct At {
     @builtin(workgroup_id) group: vec3<u32>,

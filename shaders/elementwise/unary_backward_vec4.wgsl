@@ -23,7 +23,7 @@ struct Params { quads: u32 }
 @group(0) @binding(3) var<storage, read> d_y: array<vec4<f32>>;         // (n/4)
 @group(0) @binding(4) var<storage, read_write> d_x: array<vec4<f32>>;   // (n/4)
 
-const WG = 64u;
+const WG = 256u;
 
 struct At {
     @builtin(workgroup_id) group: vec3<u32>,

@@ -20,7 +20,7 @@ struct Params { quads: u32 }
 @group(0) @binding(1) var<storage, read> x: array<vec4<f32>>;         // (n/4)
 @group(0) @binding(2) var<storage, read_write> y: array<vec4<f32>>;   // (n/4)
 
-const WG = 64u;
+const WG = 256u;
 
 struct At {
     @builtin(workgroup_id) group: vec3<u32>,

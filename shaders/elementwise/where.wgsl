@@ -26,7 +26,7 @@ struct Params {
 
 override DENSE: bool;   // all three lie row-major from their offsets
 
-const WG = 64u;
+const WG = 256u;
 
 @compute @workgroup_size(WG)
 fn where_op(
