@@ -70,6 +70,8 @@ fn plain() -> Vec<Row> {
         row("f16/18x40x23/transposed").f32(&[18, 40]).f16(&[23, 40]).view(|t| t.transpose(0, 1)),
         row("f16/2x36x21/transposed").f32(&[2, 36]).f16(&[21, 36]).view(|t| t.transpose(0, 1)),
         row("f16/1x129x30").f32(&[1, 129]).f16(&[129, 30]),
+        row("f16/6x129x70").f32(&[6, 129]).f16(&[129, 70]),
+        row("f16/8x66x21/transposed").f32(&[8, 66]).f16(&[21, 66]).view(|t| t.transpose(0, 1)),
     ]
 }
 

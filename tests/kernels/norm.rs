@@ -39,8 +39,13 @@ fn row_cases(kernel: &'static Kernel, finish: fn(Row, usize) -> Row) -> Vec<Row>
     // 1, workgroup − 1, workgroup, workgroup + 1 for both workgroup sizes, primes, more than 65,535 groups.
     let sizes: &[(usize, usize)] =
         &[(8, 768), (1, 1), (3, 63), (3, 64), (3, 65), (17, 257), (2, 1023), (1, 1025), (2, 4099), (65_537, 2)];
-    let mut rows: Vec<Row> =
-        sizes.iter().map(|&(r, c)| finish(Row::new(kernel, &format!("f32/{r}x{c}")).f32(&[r, c]), c)).collect();
+    // The same edges in fours, and the longest row that a workgroup holds.
+    let fours = [(1, 4), (3, 252), (3, 256), (3, 260), (9, 1024), (2, 1028), (2, 8192), (2, 8196), (65_537, 4)];
+    let mut rows: Vec<Row> = sizes
+        .iter()
+        .chain(&fours)
+        .map(|&(r, c)| finish(Row::new(kernel, &format!("f32/{r}x{c}")).f32(&[r, c]), c))
+        .collect();
     let tiny = [0.0, -0.0, 1e-40, -1e-39, f32::MIN_POSITIVE, 0.0, 1e-30, -1e-30];
     rows.extend([
         finish(Row::new(kernel, "f32/2x3x17/batch").f32(&[2, 3, 17]), 17),
@@ -156,6 +161,13 @@ fn group_norm() -> Vec<Row> {
             .param("num_groups", 2usize),
         row(&[2, 4, 6], 2, "/both_activations").param("activation", "relu").param("activation_out", "sigmoid"),
         row(&[1, 2, 8193], 1, "/parts_silu").param("activation", "silu"),
+        // Planes of a multiple of 4: several in a vector's reach, across workgroup sizes, the largest that is held, one more.
+        row(&[3, 4, 8], 2, "/fours"),
+        row(&[2, 5, 52], 1, "/fours_shift").f32(&[2, 5]).param("activation", "silu"),
+        row(&[2, 6, 8, 8], 3, "/fours_both").param("activation", "relu").param("activation_out", "sigmoid"),
+        row(&[1, 2, 516], 1, "/fours_large"),
+        row(&[1, 2, 4096], 1, "/held"),
+        row(&[1, 2, 4100], 1, "/not_held"),
     ];
     rows.extend(
         activation::NAMES.iter().map(|name| row(&[2, 4, 9], 2, &format!("/{name}")).param("activation", *name)),
@@ -180,6 +192,8 @@ fn instance_norm() -> Vec<Row> {
         row(&[2, 3, 8, 8], ""),
         row(&[1, 1, 1], ""),
         row(&[5, 7, 13], ""),
+        row(&[5, 7, 12], "/fours"),
+        row(&[1, 2, 1028], "/fours_large"),
         row(&[1, 2, 1031], ""),
         row(&[1, 2, 8193], "/parts"),
         row(&[32_769, 2, 1], "/many"),

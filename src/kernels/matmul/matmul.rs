@@ -28,7 +28,7 @@ const MANY: usize = 64;
 const ENOUGH: usize = 512;
 const SHORTEST: usize = 512;
 const LONG: usize = 8192;
-/// Rows a workgroup of `matvec` makes.
+/// Rows a workgroup of `matvec` makes where there are no more; else it makes twice as many.
 const FEW: usize = 4;
 
 pub(super) const EPILOGUE: Epilogue =
@@ -221,13 +221,20 @@ const MATVEC: Variant = Variant {
         entry: "matmul_matvec",
         grid: |c| {
             let p = Problem::of(c);
-            Grid::Groups((p.count() * p.m.div_ceil(FEW) * p.columns.div_ceil(4 * columns_of_lanes(c))) as u64)
+            Grid::Groups(
+                (p.count() * p.m.div_ceil(matvec_rows(c)) * p.columns.div_ceil(4 * columns_of_lanes(c))) as u64,
+            )
         },
         loops: |c| (Problem::of(c).k * columns_of_lanes(c)) as u64 / 64 + 16,
     }],
-    scalars: |c| Scalars::new().set("LANES_N", columns_of_lanes(c)),
+    scalars: |c| Scalars::new().set("LANES_N", columns_of_lanes(c)).set("ROWS", matvec_rows(c)),
     ..Variant::BASE
 };
+
+/// Rows of a `matvec` workgroup.
+fn matvec_rows(c: &Call) -> usize {
+    if Problem::of(c).m > FEW { 2 * FEW } else { FEW }
+}
 
 /// Lanes of a `matvec` workgroup that lie along the columns; the other factor of 64 lies along k.
 fn columns_of_lanes(c: &Call) -> usize {

@@ -1,9 +1,13 @@
-//! Group normalisation. Shaders: shaders/norm/group_norm.wgsl, group_norm_split.wgsl, group_norm_direct.wgsl
+//! Group normalisation. Shaders: shaders/norm/group_norm.wgsl, group_norm_split.wgsl, group_norm_direct.wgsl,
+//! group_norm_subgroup.wgsl
 
 use std::borrow::Cow;
 
 use super::gradient::of_groups;
-use super::{affine_error, channels_space, expect_eps, expect_vector, lanes, normal_error, statistics_error};
+use super::{
+    EXCHANGES, affine_error, channels_space, expect_eps, expect_vector, held, holds, lanes, normal_error,
+    statistics_error,
+};
 use crate::adapter::{Adapter, AdapterKind};
 use crate::backward::Adjoint;
 use crate::check::U;
@@ -43,6 +47,7 @@ pub static GROUP_NORM: Kernel = Kernel {
     shape,
     scalars,
     variants: &[
+        SUBGROUP,
         Variant {
             shader: "norm/group_norm",
             steps: &[Step { entry: "group_norm", grid: row_grid, loops: row_loops }],
@@ -65,6 +70,16 @@ pub(super) const FUSION: Fusion = Fusion {
     epilogue: Some(Epilogue { bias: None, bias_axis_from_end: 1, residual: None, scale: false, fold: None }),
     shift: Some(SHIFT),
     ..Fusion::NONE
+};
+
+/// One workgroup per row, which holds it in registers.
+pub(super) const SUBGROUP: Variant = Variant {
+    how: "subgroup",
+    shader: "norm/group_norm_subgroup",
+    applies: |c, adapter| Rows::of(c).space.is_multiple_of(4) && holds(Rows::of(c).cols, adapter),
+    steps: &[Step { entry: "group_norm_subgroup", grid: row_grid, loops: |_| EXCHANGES }],
+    scalars: |c| Scalars::new().set("HELD", held(Rows::of(c).cols)),
+    ..Variant::BASE
 };
 
 /// One lane per channel of a sample, without barriers.
@@ -155,13 +170,13 @@ fn part_loops(c: &Call) -> u64 {
     2 * (rows.part_cols() as u64).div_ceil(lanes(rows.cols)) + 16
 }
 
-/// Indices in the order plain, direct, split. Where barriers are dear, a lane a channel pays from a subgroup's
-/// worth of channels on; elsewhere, parts pay where few rows are long.
+/// Indices in the order subgroup, plain, direct, split. Where barriers are dear, a lane a channel pays from a subgroup's
+/// worth of channels on; elsewhere, parts pay where few rows are long, and one read of short ones (a prediction).
 pub(super) fn choose(c: &Call, adapter: &Adapter) -> usize {
     let rows = Rows::of(c);
     match adapter.kind {
-        AdapterKind::Cpu => usize::from(rows.planes() >= 8),
-        _ if rows.parts() > 2 && rows.rows < 256 => 2,
+        AdapterKind::Cpu => 1 + usize::from(rows.planes() >= 8),
+        _ if rows.parts() > 2 && rows.rows < 256 => 3,
         _ => 0,
     }
 }

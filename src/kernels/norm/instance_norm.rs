@@ -1,7 +1,7 @@
 //! Instance normalisation: group normalisation with groups of one channel. Shader: shaders/norm/group_norm.wgsl
 
 use super::group_norm::{
-    DIRECT, FUSION, INPUTS, SPLIT, backward, bound, choose, row_grid, row_loops, scalars, seen, shape,
+    DIRECT, FUSION, INPUTS, SPLIT, SUBGROUP, backward, bound, choose, row_grid, row_loops, scalars, seen, shape,
 };
 use crate::graph::Tensor;
 use crate::kernel::{Backward, Default, Kernel, Param, Ref, Step, Variant, Work};
@@ -20,6 +20,7 @@ pub static INSTANCE_NORM: Kernel = Kernel {
     shape,
     scalars,
     variants: &[
+        SUBGROUP,
         Variant {
             shader: "norm/group_norm",
             steps: &[Step { entry: "instance_norm", grid: row_grid, loops: row_loops }],

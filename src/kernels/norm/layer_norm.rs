@@ -1,8 +1,10 @@
-//! Layer normalisation. Shaders: shaders/norm/layer_norm.wgsl, layer_norm_vec4.wgsl
+//! Layer normalisation. Shaders: shaders/norm/layer_norm.wgsl, layer_norm_vec4.wgsl,
+//! layer_norm_subgroup.wgsl
 
 use super::gradient::{slope, through_statistics};
 use super::{
-    affine_error, choose_rows, expect_eps, expect_vector, fours, lanes, normal_error, rows_cols, statistics_error,
+    EXCHANGES, affine_error, choose_rows, expect_eps, expect_vector, fours, held, holds, lanes, normal_error,
+    rows_cols, statistics_error,
 };
 use crate::backward::Adjoint;
 use crate::graph::Tensor;
@@ -33,6 +35,18 @@ pub static LAYER_NORM: Kernel = Kernel {
                 grid: |c| Grid::Threads(rows_cols(c).0 as u64),
                 loops: |c| 3 * rows_cols(c).1 as u64 / 4,
             }],
+            ..Variant::BASE
+        },
+        Variant {
+            how: "subgroup",
+            shader: "norm/layer_norm_subgroup",
+            applies: |c, adapter| holds(rows_cols(c).1, adapter),
+            steps: &[Step {
+                entry: "layer_norm_subgroup",
+                grid: |c| Grid::Groups(rows_cols(c).0 as u64),
+                loops: |_| EXCHANGES,
+            }],
+            scalars: |c| Scalars::new().set("HELD", held(rows_cols(c).1)),
             ..Variant::BASE
         },
         Variant {

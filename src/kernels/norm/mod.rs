@@ -49,6 +49,24 @@ pub(crate) fn lanes(cols: usize) -> u64 {
     if cols > 1024 { 256 } else { 64 }
 }
 
+/// Vectors of four that a lane of the `subgroup` variants holds at most.
+const MOST_HELD: usize = 8;
+
+/// Vectors of four that a lane holds of a row of `cols` elements, which a workgroup shares.
+pub(crate) fn held(cols: usize) -> usize {
+    (cols / 4).div_ceil(lanes(cols) as usize)
+}
+
+/// True if a workgroup holds rows of `cols` elements in registers, and its subgroups can meet in one exchange
+/// (`lib/subgroup_reduce.wgsl`).
+pub(crate) fn holds(cols: usize, adapter: &Adapter) -> bool {
+    let exchange = adapter.subgroup.is_some_and(|(least, _)| least >= 4);
+    exchange && cols.is_multiple_of(4) && held(cols) <= MOST_HELD
+}
+
+/// Loop iterations of an invocation of the `subgroup` variants: two exchanges between up to 64 subgroups.
+pub(crate) const EXCHANGES: u64 = 2 * 64 + MOST_HELD as u64;
+
 /// Rows and columns of the last axis of the input at port 0.
 fn rows_cols(c: &Call) -> (usize, usize) {
     let cols = c.shape(0).last().copied().unwrap_or(1);
@@ -60,10 +78,14 @@ fn fours(c: &Call) -> bool {
     rows_cols(c).1.is_multiple_of(4)
 }
 
-/// Indices in the order direct, vec4, plain. Where barriers are dear, a lane a row pays from a subgroup's
-/// worth of rows on.
+/// Indices in the order direct, subgroup, vec4, plain. Where barriers are dear, a lane a row pays from a subgroup's
+/// worth of rows on; on GPUs, one read in place of two or three (a prediction).
 fn choose_rows(c: &Call, adapter: &Adapter) -> usize {
-    usize::from(adapter.kind != AdapterKind::Cpu || rows_cols(c).0 < 8)
+    match adapter.kind {
+        AdapterKind::Cpu if rows_cols(c).0 >= 8 => 0,
+        AdapterKind::Cpu => 2,
+        _ => 1,
+    }
 }
 
 /// `eps` is a number from 0 on.

@@ -1,7 +1,8 @@
-//! Root-mean-square normalisation. Shaders: shaders/norm/rms_norm.wgsl, rms_norm_vec4.wgsl
+//! Root-mean-square normalisation. Shaders: shaders/norm/rms_norm.wgsl, rms_norm_vec4.wgsl,
+//! rms_norm_subgroup.wgsl
 
 use super::gradient::{slope, through_statistics};
-use super::{choose_rows, expect_eps, expect_vector, fours, lanes, rows_cols};
+use super::{EXCHANGES, choose_rows, expect_eps, expect_vector, fours, held, holds, lanes, rows_cols};
 use crate::backward::Adjoint;
 use crate::check::U;
 use crate::graph::Tensor;
@@ -31,6 +32,18 @@ pub static RMS_NORM: Kernel = Kernel {
                 grid: |c| Grid::Threads(rows_cols(c).0 as u64),
                 loops: |c| 2 * rows_cols(c).1 as u64 / 4,
             }],
+            ..Variant::BASE
+        },
+        Variant {
+            how: "subgroup",
+            shader: "norm/rms_norm_subgroup",
+            applies: |c, adapter| holds(rows_cols(c).1, adapter),
+            steps: &[Step {
+                entry: "rms_norm_subgroup",
+                grid: |c| Grid::Groups(rows_cols(c).0 as u64),
+                loops: |_| EXCHANGES,
+            }],
+            scalars: |c| Scalars::new().set("HELD", held(rows_cols(c).1)),
             ..Variant::BASE
         },
         Variant {

@@ -1,22 +1,31 @@
 //! Sums, extremes and moments over any axes. Shaders: shaders/reduce/reduce.wgsl, reduce_direct.wgsl,
-//! reduce_split.wgsl
+//! reduce_split.wgsl, reduce_subgroup.wgsl
 
 use kernels_ref::reduce as reference;
 
 use super::reduce_backward::{spread, to_deviations, to_extremes, to_factors};
 use super::reduction::{
     choose, combine_loops, count, direct_loops, group_loops, groups, outputs, rows, scalars, slice_loops, slices, spec,
-    states, work,
+    states, subgroup_loops, work,
 };
 use crate::check::{self, Tol, U};
 use crate::graph::Tensor;
 use crate::kernel::{Backward, Call, Default, Kernel, Param, Port, Ref, Scratch, Spec, Step, Value, Variant};
 use crate::tensor::Dtype;
 
-/// The three variants of one reduction.
+/// The variants of one reduction.
 macro_rules! variants {
     ($name:literal, $entry:literal) => {
         &[
+            Variant {
+                how: "subgroup",
+                shader: "reduce/reduce_subgroup",
+                applies: |_, adapter| {
+                    adapter.subgroup.is_some_and(|(least, most)| least.is_power_of_two() && most <= 64)
+                },
+                steps: &[Step { entry: concat!($name, "_subgroup"), grid: groups, loops: subgroup_loops }],
+                ..Variant::BASE
+            },
             Variant {
                 shader: "reduce/reduce",
                 steps: &[Step { entry: $entry, grid: groups, loops: group_loops }],

@@ -101,21 +101,22 @@ pub(super) fn scalars(c: &Call, divisor: f64) -> Scalars {
     all
 }
 
-/// Index of the variant: 0 one workgroup per output, 1 one invocation per output, 2 two steps.
+/// Index of the variant: 0 one workgroup per output, whose lanes meet by shuffles where there are subgroups (a
+/// prediction), 1 the same without, 2 one invocation per output, 3 two steps.
 pub(super) fn choose(c: &Call, adapter: &Adapter) -> usize {
     let (outputs, count) = (c.outputs[0].len(), count(c));
     if count <= 32 {
-        return 1;
+        return 2;
     }
     if adapter.kind == AdapterKind::Cpu {
         // Barriers are dear on a CPU: lanes that own an output, or a slice where outputs are few.
-        return if outputs >= WG || count < 4096 { 1 } else { 2 };
+        return if outputs >= WG || count < 4096 { 2 } else { 3 };
     }
     if kept_fast(&split(c)) {
         // Lanes side by side must read side by side, so they own outputs.
-        return if outputs >= 1 << 14 || count < 256 { 1 } else { 2 };
+        return if outputs >= 1 << 14 || count < 256 { 2 } else { 3 };
     }
-    if outputs < 64 && count > 1 << 14 { 2 } else { 0 }
+    if outputs < 64 && count > 1 << 14 { 3 } else { 0 }
 }
 
 /// One workgroup per output.
@@ -136,6 +137,11 @@ pub(super) fn slices(c: &Call) -> Grid {
 /// Two passes over `1/lanes` of an output, and a tree.
 pub(super) fn group_loops(c: &Call) -> u64 {
     2 * count(c).div_ceil(WG) as u64 + 8
+}
+
+/// Two passes over `1/lanes` of an output, shuffles, and up to a subgroup a lane.
+pub(super) fn subgroup_loops(c: &Call) -> u64 {
+    2 * count(c).div_ceil(WG) as u64 + 8 + WG as u64
 }
 
 /// Two passes over an output.

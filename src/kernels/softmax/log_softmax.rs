@@ -1,13 +1,15 @@
-//! Logarithm of the softmax. Shaders: shaders/softmax/log_softmax.wgsl, log_softmax_vec4.wgsl
+//! Logarithm of the softmax. Shaders: shaders/softmax/log_softmax*.wgsl
 
 use super::softmax::along;
 use super::{
     SCRATCH, choose, cols, fours, lane_grid, lane_loops, largest, part_grid, part_loops, row_grid, row_loops, scalars,
     shape, sum_error,
 };
+use crate::adapter::AdapterKind;
 use crate::check::U;
 use crate::graph::Tensor;
-use crate::kernel::{Backward, Kernel, Port, Ref, Step, Variant, Work};
+use crate::kernel::{Backward, Kernel, Port, Ref, Scalars, Step, Variant, Work};
+use crate::kernels::norm::{EXCHANGES, held, holds};
 
 /// The logarithm of the softmax of every row of the last axis.
 pub static LOG_SOFTMAX: Kernel = Kernel {
@@ -40,12 +42,24 @@ pub static LOG_SOFTMAX: Kernel = Kernel {
             ..Variant::BASE
         },
         Variant {
+            how: "subgroup",
+            shader: "softmax/log_softmax_subgroup",
+            applies: |c, adapter| holds(cols(c), adapter),
+            steps: &[Step { entry: "log_softmax_subgroup", grid: row_grid, loops: |_| EXCHANGES }],
+            scalars: |c| Scalars::new().set("HELD", held(cols(c))),
+            ..Variant::BASE
+        },
+        Variant {
             shader: "softmax/log_softmax",
             steps: &[Step { entry: "log_softmax", grid: row_grid, loops: row_loops }],
             ..Variant::BASE
         },
     ],
-    choose,
+    choose: |c, adapter| match LOG_SOFTMAX.index_of("subgroup") {
+        // One read in place of three (a prediction).
+        how if adapter.kind != AdapterKind::Cpu && LOG_SOFTMAX.variants[how].fits(c, adapter) => how,
+        _ => choose(c, adapter),
+    },
     work: |c| Work { flops: 6 * c.spec(0).len() as u64, bytes: c.bytes() },
     reference: |r| vec![kernels_ref::softmax::log_softmax(r.f64(0), cols(r))],
     bound,

@@ -1,0 +1,124 @@
+// reduce_subgroup — reductions of long runs whose lanes meet by shuffles, one entry point each.
+//
+//   as reduce.wgsl
+//
+// Shapes    x any strides, split into O kept and R reduced elements  →  y (O), f32, or i32 for arg…
+// Grid      one workgroup per output; lanes stride over R, merge within subgroups, then lane 0 merges the subgroups
+// Numerics  as reduce.wgsl; the order of every sum is fixed by the shape and the size of subgroups
+// Cost      reads O·R (twice for variance and logsumexp), writes O words; 768 bytes of workgroup memory
+// Tried     not measured on a GPU: 1 barrier in place of 12
+
+// @import lib/grid
+// @import lib/strided
+// @import lib/wide
+// @import lib/math
+// @import lib/reduction
+
+struct Params {
+    outputs: u32, count: u32, parts: u32, divisor: f32,
+    n0: u32, n1: u32, n2: u32, n3: u32, n4: u32, n5: u32, n6: u32, n7: u32,
+    x0: u32, x1: u32, x2: u32, x3: u32, x4: u32, x5: u32, x6: u32, x7: u32, x_offset: u32,
+    r0: u32, r1: u32, r2: u32, r3: u32, r4: u32, r5: u32, r6: u32, r7: u32,
+    s0: u32, s1: u32, s2: u32, s3: u32, s4: u32, s5: u32, s6: u32, s7: u32,
+}
+
+@group(0) @binding(0) var<uniform> params: Params;
+@group(0) @binding(1) var<storage, read> x: array<f32>;         // any strides
+@group(0) @binding(2) var<storage, read_write> y: array<u32>;   // (O)
+
+const WG = 64u;
+
+struct Subgroup { id: u32, count: u32, lane: u32, lanes: u32 }
+
+var<workgroup> shared_a: array<f32, WG>;   // by subgroup
+var<workgroup> shared_b: array<f32, WG>;
+var<workgroup> shared_i: array<u32, WG>;
+
+// All lanes' states merged, in lane 0. Called by all lanes of a workgroup, whose subgroups are full.
+fn merge_lanes(op: u32, own: State, lane: u32, g: Subgroup) -> State {
+    var s = own;
+    for (var half = g.lanes / 2u; half > 0u; half /= 2u) {
+        let other = State(subgroupShuffleXor(s.a, half), subgroupShuffleXor(s.b, half), subgroupShuffleXor(s.i, half));
+        s = merge(op, s, other);
+    }
+    if (g.lane == 0u) {
+        shared_a[g.id] = s.a;
+        shared_b[g.id] = s.b;
+        shared_i[g.id] = s.i;
+    }
+    workgroupBarrier();
+    if (lane == 0u) {
+        s = State(shared_a[0u], shared_b[0u], shared_i[0u]);
+        for (var i = 1u; i < g.count; i++) { s = merge(op, s, State(shared_a[i], shared_b[i], shared_i[i])); }
+    }
+    return s;
+}
+
+fn reduce(op: u32, o: u32, lane: u32, g: Subgroup) {
+    if (o >= params.outputs) { return; }   // uniform: o is the same in the whole workgroup
+    let s = merge_lanes(op, gather(op, kept_offset(o), lane, WG), lane, g);
+    if (lane == 0u) { y[o] = finish(op, s); }
+}
+
+@compute @workgroup_size(WG)
+fn sum_subgroup(
+    @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) id: u32, @builtin(num_subgroups) count: u32,
+    @builtin(subgroup_invocation_id) own: u32, @builtin(subgroup_size) lanes: u32,
+) { reduce(SUM, flat_group(group, groups), lane, Subgroup(id, count, own, lanes)); }
+
+@compute @workgroup_size(WG)
+fn mean_subgroup(
+    @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) id: u32, @builtin(num_subgroups) count: u32,
+    @builtin(subgroup_invocation_id) own: u32, @builtin(subgroup_size) lanes: u32,
+) { reduce(MEAN, flat_group(group, groups), lane, Subgroup(id, count, own, lanes)); }
+
+@compute @workgroup_size(WG)
+fn max_subgroup(
+    @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) id: u32, @builtin(num_subgroups) count: u32,
+    @builtin(subgroup_invocation_id) own: u32, @builtin(subgroup_size) lanes: u32,
+) { reduce(MAX, flat_group(group, groups), lane, Subgroup(id, count, own, lanes)); }
+
+@compute @workgroup_size(WG)
+fn min_subgroup(
+    @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) id: u32, @builtin(num_subgroups) count: u32,
+    @builtin(subgroup_invocation_id) own: u32, @builtin(subgroup_size) lanes: u32,
+) { reduce(MIN, flat_group(group, groups), lane, Subgroup(id, count, own, lanes)); }
+
+@compute @workgroup_size(WG)
+fn prod_subgroup(
+    @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) id: u32, @builtin(num_subgroups) count: u32,
+    @builtin(subgroup_invocation_id) own: u32, @builtin(subgroup_size) lanes: u32,
+) { reduce(PROD, flat_group(group, groups), lane, Subgroup(id, count, own, lanes)); }
+
+@compute @workgroup_size(WG)
+fn logsumexp_subgroup(
+    @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) id: u32, @builtin(num_subgroups) count: u32,
+    @builtin(subgroup_invocation_id) own: u32, @builtin(subgroup_size) lanes: u32,
+) { reduce(LOGSUMEXP, flat_group(group, groups), lane, Subgroup(id, count, own, lanes)); }
+
+@compute @workgroup_size(WG)
+fn variance_subgroup(
+    @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) id: u32, @builtin(num_subgroups) count: u32,
+    @builtin(subgroup_invocation_id) own: u32, @builtin(subgroup_size) lanes: u32,
+) { reduce(VARIANCE, flat_group(group, groups), lane, Subgroup(id, count, own, lanes)); }
+
+@compute @workgroup_size(WG)
+fn argmax_subgroup(
+    @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) id: u32, @builtin(num_subgroups) count: u32,
+    @builtin(subgroup_invocation_id) own: u32, @builtin(subgroup_size) lanes: u32,
+) { reduce(ARGMAX, flat_group(group, groups), lane, Subgroup(id, count, own, lanes)); }
+
+@compute @workgroup_size(WG)
+fn argmin_subgroup(
+    @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) id: u32, @builtin(num_subgroups) count: u32,
+    @builtin(subgroup_invocation_id) own: u32, @builtin(subgroup_size) lanes: u32,
+) { reduce(ARGMIN, flat_group(group, groups), lane, Subgroup(id, count, own, lanes)); }
