@@ -27,6 +27,8 @@ pub struct Adapter {
     pub kind: AdapterKind,
     /// f16 arithmetic and storage in shaders.
     pub f16: bool,
+    /// The profile whose limits took f16 from it.
+    pub f16_denied_by: Option<String>,
     /// Side of the cooperative matrices it has in f16 with sums in f32, 16 or 8.
     pub cooperative: Option<u32>,
     /// Subgroup operations, and the smallest and largest subgroup size.
@@ -63,6 +65,7 @@ impl Adapter {
             driver: String::new(),
             kind: AdapterKind::Other,
             f16: false,
+            f16_denied_by: None,
             cooperative: None,
             subgroup: None,
             timestamps: false,
@@ -164,6 +167,7 @@ impl Adapter {
     pub fn limited_to(&self, limits: &Adapter) -> Adapter {
         Adapter {
             f16: self.f16 && limits.f16,
+            f16_denied_by: (self.f16 && !limits.f16).then(|| limits.name.clone()),
             cooperative: self.cooperative.filter(|_| limits.cooperative == self.cooperative),
             subgroup: limits.subgroup.and(self.subgroup),
             max_binding: self.max_binding.min(limits.max_binding),

@@ -129,6 +129,7 @@ fn profile(adapter: &wgpu::Adapter) -> Adapter {
             _ => AdapterKind::Other,
         },
         f16,
+        f16_denied_by: None,
         cooperative: cooperative::offered(adapter, f16, subgroup),
         subgroup,
         timestamps: features.contains(wgpu::Features::TIMESTAMP_QUERY | wgpu::Features::TIMESTAMP_QUERY_INSIDE_PASSES),

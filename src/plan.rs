@@ -485,7 +485,9 @@ fn draft(graph: &Arc<FixedGraph>, adapter: Option<&Adapter>, options: &Options) 
         Half::Weights => half::weights(&mut draft),
         Half::Values | Half::Everything => {
             if let Some(adapter) = adapter.filter(|a| !a.f16) {
-                let message = format!("needs 16-bit floats in shaders (SHADER_F16), and {} has none", adapter.name);
+                let denied = adapter.f16_denied_by.as_ref().map(|limits| format!("the limits of {limits} have"));
+                let has = denied.unwrap_or_else(|| format!("{} has", adapter.name));
+                let message = format!("needs 16-bit floats in shaders (SHADER_F16), and {has} none");
                 return Err(Error::limit("f16", message));
             }
             half::values(&mut draft, options)?;

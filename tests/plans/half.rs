@@ -97,6 +97,9 @@ fn an_adapter_without_f16_is_told() {
     let options = Options { half: Half::Values, ..Options::default() };
     let text = Plan::with(&layers(), &Adapter::webgpu(), &options).map(|_| ()).unwrap_err().to_string();
     assert_eq!(text, "f16: needs 16-bit floats in shaders (SHADER_F16), and webgpu has none");
+    let limited = Adapter::lavapipe().limited_to(&Adapter::webgpu());
+    let text = Plan::with(&layers(), &limited, &options).map(|_| ()).unwrap_err().to_string();
+    assert_eq!(text, "f16: needs 16-bit floats in shaders (SHADER_F16), and the limits of webgpu have none");
     // Weights alone are unpacked from whole words.
     assert!(plan(&layers(), &Adapter::webgpu(), Half::Weights).totals().weight_bytes < 4 * (32 * 16 + 32 + 8 * 32));
 }
