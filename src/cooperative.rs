@@ -20,35 +20,15 @@ const F16: &[Dtype] = &[Dtype::F16];
 const LANES: u32 = 32;
 
 /// Two products of matrices of one side, twice as long inside.
-static COOPERATIVE: Kernel = Kernel {
+static COOPERATIVE: Kernel = PRODUCTS;
+
+const PRODUCTS: Kernel = Kernel {
     name: "cooperative",
     inputs: &[Port::new("a", F16), Port::new("w", F16), Port::new("v", F16)],
     outputs: &["y", "z"],
     shape: |c| Ok(vec![Spec::f32(&[side(c), side(c)]), Spec::f32(&[side(c), side(c)])]),
     scalars: |c| Scalars::new().set("n", 2 * side(c) * side(c)).set("WG", LANES),
-    variants: &[
-        Variant {
-            how: "coop",
-            shader: concat!(
-                "enable f16;\nenable wgpu_cooperative_matrix;\nconst SIDE = 16u;\n",
-                "alias Left = coop_mat16x16<f16, A>;\nalias Right = coop_mat16x16<f16, B>;\n",
-                "alias Sum = coop_mat16x16<f32, C>;\n",
-                include_str!("cooperative.wgsl")
-            ),
-            applies: |c, adapter| side(c) == 16 && adapter.cooperative == Some(16),
-            ..VARIANT
-        },
-        Variant {
-            how: "coop8",
-            shader: concat!(
-                "enable f16;\nenable wgpu_cooperative_matrix;\nconst SIDE = 8u;\n",
-                "alias Left = coop_mat8x8<f16, A>;\nalias Right = coop_mat8x8<f16, B>;\n",
-                "alias Sum = coop_mat8x8<f32, C>;\n",
-                include_str!("cooperative.wgsl")
-            ),
-            ..VARIANT
-        },
-    ],
+    variants: &[COOP, COOP8],
     reference: |r| {
         let n = side(r);
         let sum = |i: usize, j: usize, w: fn(&[f64], usize, usize, usize) -> f64, m: &[f64]| -> f64 {
@@ -62,6 +42,29 @@ static COOPERATIVE: Kernel = Kernel {
     // Whole numbers, whose sums every format here holds.
     bound: |_, y| check::exact(y),
     ..Kernel::BASE
+};
+
+const COOP: Variant = Variant {
+    how: "coop",
+    shader: concat!(
+        "enable f16;\nenable wgpu_cooperative_matrix;\nconst SIDE = 16u;\n",
+        "alias Left = coop_mat16x16<f16, A>;\nalias Right = coop_mat16x16<f16, B>;\n",
+        "alias Sum = coop_mat16x16<f32, C>;\n",
+        include_str!("cooperative.wgsl")
+    ),
+    applies: |c, adapter| side(c) == 16 && adapter.cooperative == Some(16),
+    ..VARIANT
+};
+
+const COOP8: Variant = Variant {
+    how: "coop8",
+    shader: concat!(
+        "enable f16;\nenable wgpu_cooperative_matrix;\nconst SIDE = 8u;\n",
+        "alias Left = coop_mat8x8<f16, A>;\nalias Right = coop_mat8x8<f16, B>;\n",
+        "alias Sum = coop_mat8x8<f32, C>;\n",
+        include_str!("cooperative.wgsl")
+    ),
+    ..VARIANT
 };
 
 const VARIANT: Variant = Variant {
@@ -91,20 +94,32 @@ pub(crate) fn offered(adapter: &wgpu::Adapter, f16: bool, subgroup: Option<(u32,
 
 /// Two products on matrices of `side`, of whole numbers that differ in every place: a matrix in another order, or half
 /// of a sum, gives other ones.
-fn case(side: usize) -> Case {
+fn case(kernel: &'static Kernel, side: usize) -> Case {
     let matrix = |rows: usize, columns: usize, (r, c): (usize, usize), n: usize| {
         let value = |i: usize| ((i / columns * r + i % columns * c + i / 7) % n) as f32 - (n / 2) as f32;
         HostTensor::f16(&[rows, columns], (0..rows * columns).map(|i| f16::from_f32(value(i))).collect())
     };
     let (a, w, v) = ((3, 5), (7, 2), (4, 9));
-    let short = Case::new(&COOPERATIVE).input(matrix(side, 2 * side, a, 13)).input(matrix(2 * side, side, w, 17));
+    let short = Case::new(kernel).input(matrix(side, 2 * side, a, 13)).input(matrix(2 * side, side, w, 17));
     short.input(matrix(side, 2 * side, v, 11))
 }
 
 /// Why `device` is to do without its cooperative matrices, if it is.
 pub(crate) fn wrong(device: &Arc<Device>) -> Option<String> {
-    let side = device.adapter().cooperative?;
-    let case = case(side as usize);
+    judged(device, device.adapter().cooperative?, &COOPERATIVE)
+}
+
+/// As a device tries its matrices of `side`, with the text of the shader changed: how tests see right products pass and
+/// wrong ones fail on an adapter without cooperative matrices.
+pub fn tried(device: &Arc<Device>, side: u32, change: impl Fn(&str) -> String) -> Option<String> {
+    let own = if side == 16 { COOP } else { COOP8 };
+    let shader: &'static str = change(own.shader).leak();
+    let variants: &'static [Variant] = vec![Variant { shader, applies: |_, _| true, ..own }].leak();
+    judged(device, side, Box::leak(Box::new(Kernel { variants, ..PRODUCTS })))
+}
+
+fn judged(device: &Arc<Device>, side: u32, kernel: &'static Kernel) -> Option<String> {
+    let case = case(kernel, side as usize);
     let how = if side == 16 { "coop" } else { "coop8" };
     let expected = case.expected(device.tol());
     let got = case.run(device, &Shaders::built_in(), how, Checks::On, POISON[0]);
@@ -137,7 +152,7 @@ mod tests {
     use crate::check::Tol;
 
     fn products(side: usize, change: impl Fn(usize, &mut Vec<f64>)) -> Option<String> {
-        let expected = case(side).expected(Tol::SPEC).unwrap();
+        let expected = case(&COOPERATIVE, side).expected(Tol::SPEC).unwrap();
         let got = expected.iter().enumerate().map(|(o, e)| {
             let mut values = e.values.clone();
             change(o, &mut values);
@@ -169,7 +184,7 @@ mod tests {
     #[test]
     fn what_a_driver_may_get_wrong_changes_the_products() {
         for side in [8, 16] {
-            let case = case(side);
+            let case = case(&COOPERATIVE, side);
             let right = case.expected(Tol::SPEC).unwrap();
             let values: Vec<Vec<f64>> = case.inputs.iter().flatten().map(|i| i.tensor.to_f64()).collect();
             let product = |terms: std::ops::Range<usize>, a: &dyn Fn(usize, usize) -> f64| -> Vec<f64> {

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use naga::valid::{Capabilities, GlobalUse, ModuleInfo, ValidationFlags, Validator};
 
@@ -111,9 +111,10 @@ pub enum FieldKind {
 }
 
 impl Shaders {
-    /// The built-in files.
+    /// The built-in files, which all of a process shares: each is parsed once.
     pub fn built_in() -> Arc<Shaders> {
-        Arc::default()
+        static SHARED: LazyLock<Arc<Shaders>> = LazyLock::new(Arc::default);
+        SHARED.clone()
     }
 
     /// Files of `folder` first, the built-in ones where it has none: edit, save, run again.

@@ -9,7 +9,7 @@
 // Numerics  f16 operands, exact products, f32 sums in an order of the adapter's; the epilogue in f32. An adapter is
 //           given this variant once it has computed a small product right (src/cooperative.rs)
 // Cost      reads M·N·K/32 halves, writes M·N; 2·M·N·K flops; 7 KiB of workgroup memory
-// Tried     nothing yet: no adapter with cooperative matrices was at hand
+// Tried     not measured: no adapter with cooperative matrices was at hand; its rows run emulated (tests/kernels/emulated.rs)
 
 enable f16;
 enable wgpu_cooperative_matrix;

@@ -230,6 +230,19 @@ impl Case {
         checks: Checks,
         poison: u32,
     ) -> Result<Vec<HostTensor>> {
+        self.run_as(device.adapter(), device, shaders, how, checks, poison)
+    }
+
+    /// As [`Case::run`], planned for `adapter`: for shaders that do without what `device` lacks of it.
+    pub fn run_as(
+        &self,
+        adapter: &Adapter,
+        device: &Arc<Device>,
+        shaders: &Arc<Shaders>,
+        how: &str,
+        checks: Checks,
+        poison: u32,
+    ) -> Result<Vec<HostTensor>> {
         let graph = Arc::new(self.graph()?);
         let options = Options {
             fuse: false,
@@ -239,7 +252,7 @@ impl Case {
             guard: 256,
             ..self.options()
         };
-        let plan = Arc::new(Plan::with(&graph, device.adapter(), &options)?);
+        let plan = Arc::new(Plan::with(&graph, adapter, &options)?);
         let chosen = plan.ops.iter().find(|o| std::ptr::eq(o.call.kernel, self.kernel)).map(|o| o.how);
         if chosen != Some(how) {
             return Err(Error::limit(self.kernel.name, format!("the variant '{how}' cannot compute this call")));

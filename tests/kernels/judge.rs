@@ -6,6 +6,7 @@ use handmill::check::{self, Expected, POISON, Tol};
 use handmill::device::Device;
 use handmill::run::Checks;
 use handmill::shader::Shaders;
+use handmill::tensor::HostTensor;
 use libtest_mimic::Failed;
 
 use super::row::Row;
@@ -43,15 +44,26 @@ pub fn gpu_row(row: &Row, device: &Arc<Device>, shaders: &Arc<Shaders>) -> Resul
     for variant in variants {
         let label = variant.label(row.case.kernel);
         let run = |checks, poison| row.case.run(device, shaders, variant.how, checks, poison);
-        let checked = run(Checks::On, POISON[0]).map_err(text)?;
-        let earned = run(Checks::Earned, POISON[1]).map_err(text)?;
-        for (i, e) in expected.iter().enumerate() {
-            let output = row.case.kernel.outputs[i];
-            compare(&label, output, &checked[i].to_f64(), e)?;
-            if checked[i].bytes() != earned[i].bytes() {
-                compare(&format!("{label} unchecked"), output, &earned[i].to_f64(), e)?;
-                return Err(format!("{label}: '{output}' differs between two runs (bounds checks on and off)").into());
-            }
+        both_runs(row, &label, &expected, run)?;
+    }
+    Ok(())
+}
+
+/// Two runs, with and without bounds checks, over two poisons.
+pub fn both_runs(
+    row: &Row,
+    label: &str,
+    expected: &[Expected],
+    run: impl Fn(Checks, u32) -> handmill::Result<Vec<HostTensor>>,
+) -> Result<(), Failed> {
+    let checked = run(Checks::On, POISON[0]).map_err(text)?;
+    let earned = run(Checks::Earned, POISON[1]).map_err(text)?;
+    for (i, e) in expected.iter().enumerate() {
+        let output = row.case.kernel.outputs[i];
+        compare(label, output, &checked[i].to_f64(), e)?;
+        if checked[i].bytes() != earned[i].bytes() {
+            compare(&format!("{label} unchecked"), output, &earned[i].to_f64(), e)?;
+            return Err(format!("{label}: '{output}' differs between two runs (bounds checks on and off)").into());
         }
     }
     Ok(())

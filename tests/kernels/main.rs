@@ -8,6 +8,7 @@
 mod attention;
 mod conv;
 mod elementwise;
+mod emulated;
 mod index;
 mod judge;
 mod layout;
@@ -90,6 +91,9 @@ fn main() {
         });
         trials.push(gpu.with_ignored_flag(missing && !required));
     }
+    if let Some(device) = device.as_ref().filter(|d| d.adapter().f16) {
+        trials.extend(cooperative(device, &shaders));
+    }
     trials.push(Trial::test("every_kernel_has_rows", || {
         let tested: HashSet<&str> = rows().iter().map(|r| r.case.kernel.name).collect();
         let lacking: Vec<_> = handmill::kernels::all().map(|k| k.name).filter(|n| !tested.contains(n)).collect();
@@ -97,6 +101,33 @@ fn main() {
     }));
     trials.push(Trial::test("every_kernel_has_a_case_of_the_benchmark", || benchmark().map_err(Into::into)));
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// Rows of the variants with cooperative matrices, emulated, and bugs that they find.
+fn cooperative(device: &Arc<Device>, shaders: &Arc<Shaders>) -> Vec<Trial> {
+    let (folder, changed) = emulated::shaders(shaders, handmill::kernels::all(), str::to_owned)
+        .unwrap_or_else(|e| panic!("cooperative matrices cannot be emulated: {e}"));
+    let folder = Arc::new(folder);
+    let mut trials = vec![];
+    for (row, side) in matmul::rows().iter().flat_map(|row| [(row, 8), (row, 16)]) {
+        let Some((half, how)) = emulated::row(row, device, side) else { continue };
+        let (device, changed, folder) = (device.clone(), changed.clone(), folder.clone());
+        trials.push(Trial::test(format!("{}/emulated_{how}", half.name), move || {
+            let _kept = &folder;
+            emulated::emulated_row(&half, &device, &emulated::adapter(&device, side), &changed, how)
+        }));
+    }
+    let of = (device.clone(), shaders.clone());
+    trials.push(Trial::test("emulated/bugs_of_a_product_fail", move || {
+        let found = ["f32/130x36x140", "f32/130x36x131/transposed"].map(|label| format!("matmul/{label}"));
+        let rows: Vec<Row> = matmul::rows().into_iter().filter(|row| found.contains(&row.name)).collect();
+        emulated::bugs_of_a_product_fail(&rows, &of.0, &of.1).map_err(Into::into)
+    }));
+    let device = device.clone();
+    trials.push(Trial::test("emulated/a_device_tries_its_matrices", move || {
+        emulated::a_device_tries_its_matrices(&device).map_err(Into::into)
+    }));
+    trials
 }
 
 /// Every kernel and every suite has a case, whose name is its own and whose call is valid.
