@@ -77,8 +77,10 @@ impl Emitter<'_> {
     fn row_parts(&self, op: &Op) -> Option<Vec<Part>> {
         let &[value] = &op.outputs[..] else { return None };
         let (max, guard) = (self.largest_binding(), self.options.guard);
-        let read = self.ops.iter().any(|o| o.inputs.contains(&Some(value)));
-        if op.scan.is_some() || read || self.spec(value).bytes() + guard <= max {
+        if op.scan.is_some() || self.spec(value).bytes() + guard <= max {
+            return None;
+        }
+        if self.ops.iter().any(|o| o.inputs.contains(&Some(value))) {
             return None;
         }
         let rows = (op.call.kernel.output_rows)(&op.call);

@@ -4,6 +4,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use handmill::graph::Source;
+use handmill::kernels::conv::conv_transpose2d::ConvTranspose2d;
+use handmill::kernels::conv::conv2d::Conv2d;
 use handmill::plan::{BufferKind, Half, Options, Plan};
 use handmill::shader::Shaders;
 use handmill::{Adapter, Dtype, FixedGraph, Graph, kernels};
@@ -37,6 +39,19 @@ fn weights_and_temporaries_take_half() {
         // Means and deviations of four rows stay as they are: two slots of 16 bytes.
         assert_eq!(narrow.slot_bytes - 32, (wide.slot_bytes - 32) / 2, "{}", adapter.name);
     }
+}
+
+/// A convolution and a transposed one, whose weights CPU adapters keep in another order too.
+#[test]
+fn packed_weights_take_half() {
+    let g = Graph::new();
+    let x = g.input("x", Dtype::F32, &[1, 8, 6, 6]);
+    let h = x.conv2d(g.weight("conv.weight", &[16, 8, 3, 3]), None, Conv2d::padded(1)).relu();
+    g.output("y", h.conv_transpose2d(g.weight("up.weight", &[16, 8, 2, 2]), None, ConvTranspose2d::default()));
+    let graph = built(g);
+    let (wide, narrow) =
+        [Half::Nothing, Half::Values].map(|half| plan(&graph, &Adapter::lavapipe(), half).totals().weight_bytes).into();
+    assert_eq!((wide, narrow), (2 * 4 * (16 * 8 * 9 + 16 * 8 * 4), wide / 2));
 }
 
 #[test]

@@ -172,7 +172,7 @@ const DEPTHWISE_VEC4: Variant = Variant {
     ..Variant::BASE
 };
 
-const PACKED: Scratch = Scratch { name: "packed", spec: |c| Spec::f32(&[packed(&sizes(c)), 4]) };
+const PACKED: Scratch = Scratch { name: "packed", spec: |c| Spec::new(c.input(W).dtype, &[packed(&sizes(c)), 4]) };
 
 /// Times four output channels a lane of `direct` and `vec4` makes: few where a group has few.
 fn quads(s: &Sizes) -> usize {

@@ -67,7 +67,7 @@ const DIRECT: Variant = Variant {
         Step { entry: "conv2d_backward_data_direct", grid: |c| phases::lanes(&sizes(c)), loops: taps_then_channels },
     ],
     pack: &["conv2d_backward_data_direct_pack"],
-    scratch: &[Scratch { name: "packed", spec: |c| Spec::f32(&[phases::packed(&sizes(c)), 4]) }],
+    scratch: &[Scratch { name: "packed", spec: |c| Spec::new(c.input(W).dtype, &[phases::packed(&sizes(c)), 4]) }],
     scalars: |c| phases::direct_scalars(&sizes(c)),
     ..Variant::BASE
 };

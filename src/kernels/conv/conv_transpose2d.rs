@@ -82,7 +82,7 @@ const DIRECT: Variant = Variant {
         },
     ],
     pack: &["conv_transpose2d_direct_pack"],
-    scratch: &[Scratch { name: "packed", spec: |c| Spec::f32(&[phases::packed(&adjoint(c)), 4]) }],
+    scratch: &[Scratch { name: "packed", spec: |c| Spec::new(c.input(W).dtype, &[phases::packed(&adjoint(c)), 4]) }],
     scalars: |c| sizes_scalars(&adjoint(c)).extend(phases::direct_scalars(&adjoint(c))),
     ..Variant::BASE
 };
