@@ -8,7 +8,7 @@
 // Numerics  as layer_norm_vec4.wgsl; four sums a lane, the subgroup's own order, then the subgroups in order
 // Cost      reads R·C + 2·C, writes R·C + 2·R floats; ~8·R·C flops; 512 bytes of workgroup memory
 // Tried     layer_norm/f32/1024x768/gpt2 on llvmpipe, 2026-11-25: 6.7 ms, vec4 12.1, direct 3.5, so CPUs keep direct.
-//           Not measured on a GPU: a third of the reads of layer_norm_vec4, and 2 barriers in place of 16
+//           Not measured on a GPU: a third of the reads of layer_norm_vec4, and 2 barriers in place of 16 to 20
 
 struct Params { rows: u32, cols: u32, eps: f32 }
 
@@ -27,10 +27,6 @@ override HELD: u32;   // vectors of a lane, at most 8
 
 // @import lib/grid
 // @import lib/subgroup_reduce
-
-fn added(v: vec4<f32>) -> f32 {
-    return (v.x + v.y) + (v.z + v.w);
-}
 
 @compute @workgroup_size(WG)
 fn layer_norm_subgroup(
@@ -57,7 +53,7 @@ fn layer_norm_subgroup(
             sum += held[i];
         }
     }
-    let m = workgroup_sum(added(sum), 0u, s) / f32(params.cols);
+    let m = workgroup_sum(sum, 0u, s) / f32(params.cols);
 
     var squares = vec4<f32>();
     // @unroll
@@ -67,7 +63,7 @@ fn layer_norm_subgroup(
             squares += d * d;
         }
     }
-    let r = 1.0 / sqrt(workgroup_sum(added(squares), 1u, s) / f32(params.cols) + params.eps);
+    let r = 1.0 / sqrt(workgroup_sum(squares, 1u, s) / f32(params.cols) + params.eps);
 
     // @unroll
     for (var i = 0u; i < 8u; i++) {

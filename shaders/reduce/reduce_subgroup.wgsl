@@ -28,97 +28,62 @@ struct Params {
 
 const WG = 64u;
 
-struct Subgroup { id: u32, count: u32, lane: u32, lanes: u32 }
+struct At {
+    @builtin(workgroup_id) group: vec3<u32>,
+    @builtin(num_workgroups) groups: vec3<u32>,
+    @builtin(local_invocation_index) lane: u32,
+    @builtin(subgroup_id) subgroup: u32,
+    @builtin(num_subgroups) subgroups: u32,
+    @builtin(subgroup_invocation_id) of_subgroup: u32,
+    @builtin(subgroup_size) lanes: u32,
+}
 
 var<workgroup> shared_a: array<f32, WG>;   // by subgroup
 var<workgroup> shared_b: array<f32, WG>;
 var<workgroup> shared_i: array<u32, WG>;
 
 // All lanes' states merged, in lane 0. Called by all lanes of a workgroup, whose subgroups are full.
-fn merge_lanes(op: u32, own: State, lane: u32, g: Subgroup) -> State {
+fn merge_lanes(op: u32, own: State, at: At) -> State {
     var s = own;
-    for (var half = g.lanes / 2u; half > 0u; half /= 2u) {
+    for (var half = at.lanes / 2u; half > 0u; half /= 2u) {
         let other = State(subgroupShuffleXor(s.a, half), subgroupShuffleXor(s.b, half), subgroupShuffleXor(s.i, half));
         s = merge(op, s, other);
     }
-    if (g.lane == 0u) {
-        shared_a[g.id] = s.a;
-        shared_b[g.id] = s.b;
-        shared_i[g.id] = s.i;
+    if (at.of_subgroup == 0u) {
+        shared_a[at.subgroup] = s.a;
+        shared_b[at.subgroup] = s.b;
+        shared_i[at.subgroup] = s.i;
     }
     workgroupBarrier();
-    if (lane == 0u) {
+    if (at.lane == 0u) {
         s = State(shared_a[0u], shared_b[0u], shared_i[0u]);
-        for (var i = 1u; i < g.count; i++) { s = merge(op, s, State(shared_a[i], shared_b[i], shared_i[i])); }
+        for (var i = 1u; i < at.subgroups; i++) { s = merge(op, s, State(shared_a[i], shared_b[i], shared_i[i])); }
     }
     return s;
 }
 
-fn reduce(op: u32, o: u32, lane: u32, g: Subgroup) {
+fn reduce(op: u32, at: At) {
+    let o = flat_group(at.group, at.groups);
     if (o >= params.outputs) { return; }   // uniform: o is the same in the whole workgroup
-    let s = merge_lanes(op, gather(op, kept_offset(o), lane, WG), lane, g);
-    if (lane == 0u) { y[o] = finish(op, s); }
+    let s = merge_lanes(op, gather(op, kept_offset(o), at.lane, WG), at);
+    if (at.lane == 0u) { y[o] = finish(op, s); }
 }
 
 @compute @workgroup_size(WG)
-fn sum_subgroup(
-    @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) id: u32, @builtin(num_subgroups) count: u32,
-    @builtin(subgroup_invocation_id) own: u32, @builtin(subgroup_size) lanes: u32,
-) { reduce(SUM, flat_group(group, groups), lane, Subgroup(id, count, own, lanes)); }
-
+fn sum_subgroup(at: At) { reduce(SUM, at); }
 @compute @workgroup_size(WG)
-fn mean_subgroup(
-    @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) id: u32, @builtin(num_subgroups) count: u32,
-    @builtin(subgroup_invocation_id) own: u32, @builtin(subgroup_size) lanes: u32,
-) { reduce(MEAN, flat_group(group, groups), lane, Subgroup(id, count, own, lanes)); }
-
+fn mean_subgroup(at: At) { reduce(MEAN, at); }
 @compute @workgroup_size(WG)
-fn max_subgroup(
-    @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) id: u32, @builtin(num_subgroups) count: u32,
-    @builtin(subgroup_invocation_id) own: u32, @builtin(subgroup_size) lanes: u32,
-) { reduce(MAX, flat_group(group, groups), lane, Subgroup(id, count, own, lanes)); }
-
+fn max_subgroup(at: At) { reduce(MAX, at); }
 @compute @workgroup_size(WG)
-fn min_subgroup(
-    @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) id: u32, @builtin(num_subgroups) count: u32,
-    @builtin(subgroup_invocation_id) own: u32, @builtin(subgroup_size) lanes: u32,
-) { reduce(MIN, flat_group(group, groups), lane, Subgroup(id, count, own, lanes)); }
-
+fn min_subgroup(at: At) { reduce(MIN, at); }
 @compute @workgroup_size(WG)
-fn prod_subgroup(
-    @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) id: u32, @builtin(num_subgroups) count: u32,
-    @builtin(subgroup_invocation_id) own: u32, @builtin(subgroup_size) lanes: u32,
-) { reduce(PROD, flat_group(group, groups), lane, Subgroup(id, count, own, lanes)); }
-
+fn prod_subgroup(at: At) { reduce(PROD, at); }
 @compute @workgroup_size(WG)
-fn logsumexp_subgroup(
-    @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) id: u32, @builtin(num_subgroups) count: u32,
-    @builtin(subgroup_invocation_id) own: u32, @builtin(subgroup_size) lanes: u32,
-) { reduce(LOGSUMEXP, flat_group(group, groups), lane, Subgroup(id, count, own, lanes)); }
-
+fn logsumexp_subgroup(at: At) { reduce(LOGSUMEXP, at); }
 @compute @workgroup_size(WG)
-fn variance_subgroup(
-    @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) id: u32, @builtin(num_subgroups) count: u32,
-    @builtin(subgroup_invocation_id) own: u32, @builtin(subgroup_size) lanes: u32,
-) { reduce(VARIANCE, flat_group(group, groups), lane, Subgroup(id, count, own, lanes)); }
-
+fn variance_subgroup(at: At) { reduce(VARIANCE, at); }
 @compute @workgroup_size(WG)
-fn argmax_subgroup(
-    @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) id: u32, @builtin(num_subgroups) count: u32,
-    @builtin(subgroup_invocation_id) own: u32, @builtin(subgroup_size) lanes: u32,
-) { reduce(ARGMAX, flat_group(group, groups), lane, Subgroup(id, count, own, lanes)); }
-
+fn argmax_subgroup(at: At) { reduce(ARGMAX, at); }
 @compute @workgroup_size(WG)
-fn argmin_subgroup(
-    @builtin(workgroup_id) group: vec3<u32>, @builtin(num_workgroups) groups: vec3<u32>,
-    @builtin(local_invocation_index) lane: u32, @builtin(subgroup_id) id: u32, @builtin(num_subgroups) count: u32,
-    @builtin(subgroup_invocation_id) own: u32, @builtin(subgroup_size) lanes: u32,
-) { reduce(ARGMIN, flat_group(group, groups), lane, Subgroup(id, count, own, lanes)); }
+fn argmin_subgroup(at: At) { reduce(ARGMIN, at); }

@@ -7,7 +7,7 @@
 // Grid      one workgroup per row; a lane holds HELD vectors, WG apart
 // Numerics  four sums a lane, the subgroup's own order, then the subgroups in order; −∞ as in log_softmax.wgsl
 // Cost      reads R·C, writes R·C floats; ~5·R·C flops and R·C exponentials; 512 bytes of workgroup memory
-// Tried     not measured on a GPU: a third of the reads of log_softmax_vec4, and 2 barriers in place of 16
+// Tried     not measured on a GPU: a third of the reads of log_softmax_vec4, and 2 barriers in place of 16 to 20
 
 struct Params { rows: u32, cols: u32 }
 
@@ -61,14 +61,14 @@ fn log_softmax_subgroup(
             largest = max(largest, select(held[i], vec4(LOWEST), masked(held[i])));
         }
     }
-    let m = workgroup_max(max(max(largest.x, largest.y), max(largest.z, largest.w)), 0u, s);
+    let m = workgroup_max(largest, 0u, s);
 
     var sums = vec4<f32>();
     // @unroll
     for (var i = 0u; i < 8u; i++) {
         if (i < HELD) { sums += select(exp(held[i] - m), vec4(0.0), masked(held[i])); }
     }
-    let log_sum = log_of_sum(workgroup_sum((sums.x + sums.y) + (sums.z + sums.w), 1u, s));
+    let log_sum = log_of_sum(workgroup_sum(sums, 1u, s));
 
     // @unroll
     for (var i = 0u; i < 8u; i++) {

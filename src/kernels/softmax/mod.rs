@@ -84,7 +84,8 @@ fn part_loops(c: &Call) -> u64 {
 /// Indices in the order direct, split, vec4. Where barriers are dear, a lane a row pays from a
 /// subgroup's worth of short rows on; elsewhere, parts pay where few rows are long.
 ///
-/// Bench row `softmax/f32/1024x1024`, llvmpipe, 2026-11-21: vec4 5.8 ms, split 13.1 ms, direct 16.4 ms.
+/// Bench row `softmax/f32/1024x1024`, llvmpipe, idle, 2026-11-25: direct 6.1 ms, vec4 8.4 ms, split 17.1 ms
+/// (2026-11-21: 16.4, 5.8 and 13.1 ms); which of the first two longer rows should take there is open.
 fn choose(c: &Call, adapter: &Adapter) -> usize {
     match adapter.kind {
         AdapterKind::Cpu if rows(c) >= 8 && cols(c) < 512 => 0,

@@ -21,11 +21,6 @@ fn vectors_held(c: &Call, adapter: &Adapter) -> Option<usize> {
     adapter.subgroup.map(|(least, _)| (cols(c) / 4).div_ceil(least as usize))
 }
 
-/// Two subgroups a workgroup, or more that find fewer rows left.
-fn pairs(c: &Call) -> Grid {
-    Grid::Groups(rows(c).div_ceil(2) as u64)
-}
-
 /// Turns every row of the last axis into weights that are positive and sum to 1.
 pub static SOFTMAX: Kernel = Kernel {
     name: "softmax",
@@ -60,7 +55,7 @@ pub static SOFTMAX: Kernel = Kernel {
             how: "held",
             shader: "softmax/softmax_held",
             applies: |c, adapter| fours(c, adapter) && vectors_held(c, adapter).is_some_and(|held| held <= MOST),
-            steps: &[Step { entry: "softmax_held", grid: pairs, loops: |_| 8 }],
+            steps: &[Step { entry: "softmax_held", grid: |c| Grid::Groups(rows(c).div_ceil(8) as u64), loops: |_| 8 }],
             scalars: |c| Scalars::new().set("COLS", cols(c)),
             ..Variant::BASE
         },
@@ -68,7 +63,12 @@ pub static SOFTMAX: Kernel = Kernel {
             how: "subgroup",
             shader: "softmax/softmax_subgroup",
             applies: |c, adapter| adapter.subgroup.is_some_and(|(least, _)| cols(c) <= HELD * least as usize),
-            steps: &[Step { entry: "softmax_subgroup", grid: pairs, loops: |_| 8 }],
+            // Two subgroups a workgroup, or more that find fewer rows left.
+            steps: &[Step {
+                entry: "softmax_subgroup",
+                grid: |c| Grid::Groups(rows(c).div_ceil(2) as u64),
+                loops: |_| 8,
+            }],
             ..Variant::BASE
         },
         Variant {
